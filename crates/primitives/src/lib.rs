@@ -1,0 +1,20 @@
+//! The node's concrete types, built on alloy and reth-primitives-traits.
+
+mod account;
+mod blob;
+mod block;
+mod geometry;
+mod index;
+pub mod keccak;
+mod state;
+mod transaction;
+
+pub use account::StoredAccount;
+pub use blob::{BlobRef, DaSummary, EncodedBlob};
+pub use block::{Block, BlockBody, BlockNumHash, Header, PreparedBlock, Receipt, SealedBlock, SealedHeader};
+pub use geometry::{Geometry, GeometryError};
+pub use index::{BlobIndex, ChunkIndex, ColumnIndex};
+pub use state::{HashedPostState, HashedStorage, StorageTrieUpdates, TrieUpdates};
+pub use transaction::{PooledTransaction, PreparedTransaction, Transaction};
+
+pub use alloy_primitives::{Address, B256, BlockNumber, Bytes, TxHash, U256};
