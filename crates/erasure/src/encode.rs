@@ -1,0 +1,115 @@
+//! From blob to cells (PROTOCOL §2): parity and the hashes of all cells, chunk by chunk.
+//!
+//! Called by the pool and by whoever prepares a block from outside; pure CPU on the caller's thread.
+//! Data cells are slices of the blob; only a last chunk that does not fill its cells is copied, once,
+//! into a padded buffer of at most `chunkBytes`. A chunk is hashed right after it was coded, while its
+//! cells are in the second-level cache.
+
+use crate::{codec::code, hash};
+use alloy_primitives::Bytes;
+use weft_primitives::{ColumnIndex, EncodedBlob, Geometry};
+
+/// Encodes one blob: its parity and all its cell hashes. One thread; callers parallelise across blobs.
+///
+/// Memory: `length · m/k` bytes of parity in one buffer, 32·n bytes of hashes per chunk.
+pub fn encode_blob(geometry: Geometry, blob: &[u8]) -> EncodedBlob {
+    let (m, n) = (geometry.parity_shards(), geometry.columns());
+    let code = code(geometry);
+    let chunks = geometry.chunk_count(blob.len());
+    let cell_sizes = |chunk| geometry.cell_bytes(geometry.chunk_length(blob.len(), chunk));
+    let mut parity = vec![0_u8; (0..chunks).map(|chunk| m * cell_sizes(chunk)).sum()];
+    let mut cell_hashes = Vec::with_capacity(chunks * n);
+    let mut padded = Vec::new();
+    let mut rest = parity.as_mut_slice();
+    for chunk in blob.chunks(geometry.chunk_bytes()) {
+        let size = geometry.cell_bytes(chunk.len());
+        let cells = data_cells(geometry, chunk, &mut padded);
+        let (coded, after) = rest.split_at_mut(m * size);
+        rest = after;
+        let mut coded: Vec<&mut [u8]> = coded.chunks_mut(size).collect();
+        code.encode_sep(&cells, &mut coded).expect("k data and m parity cells of one size");
+        cell_hashes.extend(cells.iter().map(|cell| hash::leaf(cell)));
+        cell_hashes.extend(coded.iter().map(|cell| hash::leaf(cell)));
+    }
+    let parity = Bytes::from(parity);
+    let mut start = 0;
+    let parity = (0..chunks)
+        .map(|chunk| {
+            let end = start + m * cell_sizes(chunk);
+            parity.slice(std::mem::replace(&mut start, end)..end)
+        })
+        .collect();
+    EncodedBlob { geometry, length: blob.len(), cell_hashes, parity }
+}
+
+/// The k data cells of one chunk; `padded` holds them when the chunk does not fill them.
+pub(crate) fn data_cells<'a>(geometry: Geometry, chunk: &'a [u8], padded: &'a mut Vec<u8>) -> Vec<&'a [u8]> {
+    let size = geometry.cell_bytes(chunk.len());
+    let full = geometry.data_shards() * size;
+    if chunk.len() == full {
+        return chunk.chunks(size).collect();
+    }
+    padded.clear();
+    padded.reserve_exact(full);
+    padded.extend_from_slice(chunk);
+    padded.resize(full, 0);
+    padded.chunks(size).collect()
+}
+
+/// The k data columns of a blob, zero-padded as coded: what stays of it when its body is dropped.
+pub fn data_columns(geometry: Geometry, blob: &[u8]) -> Vec<Bytes> {
+    let columns = u16::try_from(geometry.data_shards()).expect("Geometry allows at most 256 columns");
+    (0..columns).map(|column| data_column(geometry, blob, ColumnIndex(column))).collect()
+}
+
+/// One data column (`j < k`) of a blob: its cells in chunk order, concatenated.
+fn data_column(geometry: Geometry, blob: &[u8], column: ColumnIndex) -> Bytes {
+    let mut bytes = Vec::with_capacity(column_bytes(geometry, blob.len()));
+    for chunk in blob.chunks(geometry.chunk_bytes()) {
+        let size = geometry.cell_bytes(chunk.len());
+        let start = (usize::from(column.0) * size).min(chunk.len());
+        let end = (start + size).min(chunk.len());
+        let padded = bytes.len() + size;
+        bytes.extend_from_slice(&chunk[start..end]);
+        bytes.resize(padded, 0);
+    }
+    bytes.into()
+}
+
+/// One column of a whole blob from its parity (`j ≥ k`) or its bytes (`j < k`): its cells in chunk
+/// order, concatenated. Columns past n are empty.
+pub fn column_of(encoded: &EncodedBlob, blob: &[u8], column: ColumnIndex) -> Bytes {
+    let geometry = encoded.geometry;
+    match usize::from(column.0).checked_sub(geometry.data_shards()) {
+        None => data_column(geometry, blob, column),
+        Some(row) if row >= geometry.parity_shards() => Bytes::new(),
+        Some(row) => parity_column(encoded, row),
+    }
+}
+
+fn parity_column(encoded: &EncodedBlob, row: usize) -> Bytes {
+    let cell = |parity: &Bytes| {
+        let size = parity.len() / encoded.geometry.parity_shards();
+        row * size..(row + 1) * size
+    };
+    if let [only] = encoded.parity.as_slice() {
+        return only.slice(cell(only));
+    }
+    let mut bytes = Vec::with_capacity(column_bytes(encoded.geometry, encoded.length));
+    for parity in &encoded.parity {
+        bytes.extend_from_slice(&parity[cell(parity)]);
+    }
+    bytes.into()
+}
+
+/// Bytes of one column of a blob of `length` bytes: `Σ s` over its chunks.
+pub fn column_bytes(geometry: Geometry, length: usize) -> usize {
+    let full = length / geometry.chunk_bytes();
+    full * geometry.cell_bytes(geometry.chunk_bytes()) + geometry.cell_bytes(length % geometry.chunk_bytes())
+}
+
+/// Where cell `chunk` (counted within the blob) lies in a column of a blob of `length` bytes.
+pub fn cell_range(geometry: Geometry, length: usize, chunk: usize) -> std::ops::Range<usize> {
+    let start = chunk * geometry.cell_bytes(geometry.chunk_bytes());
+    start..start + geometry.cell_bytes(geometry.chunk_length(length, chunk))
+}
