@@ -1,6 +1,8 @@
 //! SKELETON: EVM configuration, block execution, header and body rules.
 #![allow(unused_variables, clippy::todo)]
 
+pub mod gas;
+
 use alloy_consensus::Header;
 use alloy_eips::eip7685::Requests;
 use alloy_primitives::{Address, B256, Bytes, U256};
