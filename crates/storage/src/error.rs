@@ -1,0 +1,143 @@
+//! What storage answers when it cannot do what was asked.
+//!
+//! Every decoding failure names table and key, every refusal names the block, so that an operator
+//! can act on the message alone.
+
+use alloy_eips::BlockNumHash;
+use alloy_primitives::{B256, BlockNumber, TxHash, hex};
+use std::path::PathBuf;
+use weft_primitives::{BlobIndex, ColumnIndex};
+
+use crate::{Table, codec::Malformed};
+
+/// Why storage refused or failed. Nothing of a refused or failed write is visible afterwards.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// RocksDB failed for another reason than the ones below.
+    #[error("database: {0}")]
+    Database(#[source] rocksdb::Error),
+    /// A file of the database fails its checksum or is missing.
+    #[error(
+        "database files in {path} are damaged: {source}; restore the folder or let the node build a new one"
+    )]
+    Damaged {
+        /// The database folder.
+        path: PathBuf,
+        /// RocksDB's own words.
+        source: rocksdb::Error,
+    },
+    /// A file or folder operation outside of RocksDB failed.
+    #[error("{path}: {source}")]
+    Io {
+        /// What was touched.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: std::io::Error,
+    },
+    /// A record does not decode.
+    #[error("{table}: corrupt record at {key}: {reason}")]
+    Corrupt {
+        /// Name of the table.
+        table: &'static str,
+        /// Key in hex.
+        key: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The folder holds no chain yet.
+    #[error("the database holds no chain; commit a genesis first")]
+    Empty,
+    /// A genesis was to be committed where a chain is already.
+    #[error("the database already holds a chain with genesis {0}")]
+    NotEmpty(B256),
+    /// The block is above the head or was unwound.
+    #[error("block {0} is not in the database")]
+    MissingBlock(BlockNumber),
+    /// An account names code that was never stored.
+    #[error("code {0} is not in the database")]
+    MissingCode(B256),
+    /// A block was to be appended that is not a child of the head.
+    #[error("block {} ({}) with parent {parent} does not follow the head {} ({})", .block.number, .block.hash, .head.number, .head.hash)]
+    NotNext {
+        /// The refused block.
+        block: BlockNumHash,
+        /// Its parent's hash.
+        parent: B256,
+        /// The head in the database.
+        head: BlockNumHash,
+    },
+    /// What the caller handed over contradicts itself; the text says how.
+    #[error("block {block}: {reason}")]
+    Inconsistent {
+        /// Block under way.
+        block: BlockNumber,
+        /// The contradiction.
+        reason: &'static str,
+    },
+    /// An unwind below the finalized block was asked for.
+    #[error("cannot unwind to block {target}: block {finalized} is finalized")]
+    Finalized {
+        /// Where to.
+        target: BlockNumber,
+        /// The finalized block.
+        finalized: BlockNumber,
+    },
+    /// The stage worked on a block that is no longer canonical, or its unwind is still pending.
+    #[error("stage output up to block {} ({}) is stale: the chain was reorganised below it", .0.number, .0.hash)]
+    Reorged(BlockNumHash),
+    /// The input of a transaction is held in columns only.
+    #[error("data of transaction {0} was dropped; columns held: {1:?}")]
+    BodyDropped(TxHash, Vec<ColumnIndex>),
+    /// Deleting would leave too few columns to reconstruct a dropped body, or the columns are not the body's.
+    #[error("blob {blob} of block {block}: {reason}")]
+    WouldLoseData {
+        /// The blob's block.
+        block: BlockNumber,
+        /// The blob.
+        blob: BlobIndex,
+        /// What is missing.
+        reason: &'static str,
+    },
+    /// No room; nothing was written. Writes succeed again once there is room.
+    #[error("disk is full: {free_bytes} bytes are free, {needed_bytes} are needed")]
+    DiskFull {
+        /// Free for this process.
+        free_bytes: u64,
+        /// What the write needs, with the reserve.
+        needed_bytes: u64,
+    },
+    /// Another process, or another handle of this one, has the folder.
+    #[error("{path} is in use by another weft{}", .pid.map(|pid| format!(" (process {pid})")).unwrap_or_default())]
+    Locked {
+        /// The database folder.
+        path: PathBuf,
+        /// Who holds it, where known.
+        pid: Option<u32>,
+    },
+    /// The folder was written by another version.
+    #[error("{path} has database schema {found}, this binary speaks {expected}")]
+    Schema {
+        /// The database folder.
+        path: PathBuf,
+        /// On disk.
+        found: u32,
+        /// Ours.
+        expected: u32,
+    },
+    /// A write through a handle that was opened to read only.
+    #[error("the database was opened read-only")]
+    ReadOnly,
+}
+
+impl StorageError {
+    pub(crate) fn corrupt(table: Table, key: &[u8], malformed: Malformed) -> Self {
+        Self::Corrupt { table: table.name(), key: hex::encode_prefixed(key), reason: malformed.0 }
+    }
+
+    pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { path, source }
+    }
+}
+
+impl revm::database_interface::DBErrorMarker for StorageError {}

@@ -1,0 +1,176 @@
+//! The tables: one column family each, named for what it holds, with its key and value in one place.
+//!
+//! All integers in keys are big-endian, so that byte order is numeric order. "Number" is a block
+//! number of the canonical chain; nothing else is in the database. Value codecs are in [`crate::codec`].
+
+/// A column family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Table {
+    /// number → hash ‖ header RLP.
+    Headers,
+    /// header hash → number.
+    HeaderNumbers,
+    /// number → transaction count, bytes of the transactions in the block's RLP, ommers, withdrawals.
+    BodyMeta,
+    /// number ‖ u32 index → EIP-2718 bytes (BlobDB from 4096 bytes on).
+    Transactions,
+    /// number ‖ u32 index → u64 input length ‖ EIP-2718 bytes with an empty input; only where the body was dropped.
+    TransactionStubs,
+    /// number → per transaction: hash ‖ sender.
+    Senders,
+    /// number → all receipts, without blooms.
+    Receipts,
+    /// transaction hash → number ‖ u32 index.
+    TxLookup,
+    /// code hash → code.
+    Code,
+    /// keccak(address) → account with its storage root, after the head.
+    HashedAccounts,
+    /// keccak(address) ‖ keccak(slot) → value, after the head; zero is absent.
+    HashedStorage,
+    /// path, one nibble a byte → branch node of the account trie.
+    AccountTrie,
+    /// keccak(address) ‖ path, one nibble a byte → branch node of that account's storage trie.
+    StorageTrie,
+    /// keccak(address) ‖ number → the account before that block; empty: it did not exist.
+    AccountHistory,
+    /// keccak(address) ‖ keccak(slot) ‖ number → the slot before that block; empty: zero.
+    StorageHistory,
+    /// number → the accounts and slots that the block changed; their previous values are in the histories.
+    ChangeSets,
+    /// number → geometry, blobs, roots and commitment.
+    DaSummaries,
+    /// number → hashes of all cells, chunk-major (BlobDB from 4096 bytes on).
+    CellHashes,
+    /// number ‖ u32 blob ‖ u16 column → the column's cells in chunk order (BlobDB from 4096 bytes on).
+    Shards,
+    /// number ‖ u32 blob → bitmap of the columns in `Shards`; a segment without its bit is not there.
+    ColumnsHeld,
+    /// stage name → checkpoint, pending unwind.
+    Stages,
+    /// ASCII name → head, safe, finalized: number ‖ hash.
+    Meta,
+}
+
+/// How a table is written and read; decides RocksDB's options.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// Large values in key order: BlobDB, large memtable, no compression.
+    Large,
+    /// Small values under a number: LZ4, no filter.
+    Sequential,
+    /// Point reads under a hash: bloom filter over the whole key.
+    Hashed,
+    /// Point reads and walks within a prefix of that many bytes: bloom filter over key and prefix.
+    Prefixed(usize),
+}
+
+impl Table {
+    /// Every table.
+    pub const ALL: [Self; 22] = [
+        Self::Headers,
+        Self::HeaderNumbers,
+        Self::BodyMeta,
+        Self::Transactions,
+        Self::TransactionStubs,
+        Self::Senders,
+        Self::Receipts,
+        Self::TxLookup,
+        Self::Code,
+        Self::HashedAccounts,
+        Self::HashedStorage,
+        Self::AccountTrie,
+        Self::StorageTrie,
+        Self::AccountHistory,
+        Self::StorageHistory,
+        Self::ChangeSets,
+        Self::DaSummaries,
+        Self::CellHashes,
+        Self::Shards,
+        Self::ColumnsHeld,
+        Self::Stages,
+        Self::Meta,
+    ];
+
+    /// Tables whose keys begin with the number: an unwind cuts them off above its target.
+    pub(crate) const BY_NUMBER: [Self; 11] = [
+        Self::Headers,
+        Self::BodyMeta,
+        Self::Transactions,
+        Self::TransactionStubs,
+        Self::Senders,
+        Self::Receipts,
+        Self::ChangeSets,
+        Self::DaSummaries,
+        Self::CellHashes,
+        Self::Shards,
+        Self::ColumnsHeld,
+    ];
+
+    /// Name of the column family, of the table in `weft db`, and in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Headers => "headers",
+            Self::HeaderNumbers => "header_numbers",
+            Self::BodyMeta => "body_meta",
+            Self::Transactions => "transactions",
+            Self::TransactionStubs => "transaction_stubs",
+            Self::Senders => "senders",
+            Self::Receipts => "receipts",
+            Self::TxLookup => "tx_lookup",
+            Self::Code => "code",
+            Self::HashedAccounts => "hashed_accounts",
+            Self::HashedStorage => "hashed_storage",
+            Self::AccountTrie => "account_trie",
+            Self::StorageTrie => "storage_trie",
+            Self::AccountHistory => "account_history",
+            Self::StorageHistory => "storage_history",
+            Self::ChangeSets => "change_sets",
+            Self::DaSummaries => "da_summaries",
+            Self::CellHashes => "cell_hashes",
+            Self::Shards => "shards",
+            Self::ColumnsHeld => "columns_held",
+            Self::Stages => "stages",
+            Self::Meta => "meta",
+        }
+    }
+
+    /// The table of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|table| table.name() == name)
+    }
+
+    pub(crate) const fn layout(self) -> Layout {
+        match self {
+            Self::Transactions | Self::CellHashes | Self::Shards => Layout::Large,
+            Self::Headers
+            | Self::BodyMeta
+            | Self::TransactionStubs
+            | Self::Senders
+            | Self::Receipts
+            | Self::ChangeSets
+            | Self::DaSummaries
+            | Self::ColumnsHeld
+            | Self::Stages
+            | Self::Meta => Layout::Sequential,
+            Self::HeaderNumbers | Self::TxLookup | Self::Code | Self::HashedAccounts | Self::AccountTrie => {
+                Layout::Hashed
+            }
+            Self::HashedStorage | Self::StorageTrie | Self::AccountHistory => Layout::Prefixed(32),
+            Self::StorageHistory => Layout::Prefixed(64),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_found() {
+        for table in Table::ALL {
+            assert_eq!(Table::from_name(table.name()), Some(table));
+        }
+        assert_eq!(Table::from_name("default"), None);
+    }
+}
