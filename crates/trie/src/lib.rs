@@ -1,37 +1,23 @@
-//! SKELETON: incremental Merkle Patricia roots and proofs over storage's hashed tables.
-#![allow(unused_variables, clippy::todo)]
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
 
-use alloy_primitives::{Address, B256, Bytes, U256};
-use weft_primitives::{HashedPostState, StoredAccount, TrieUpdates};
-use weft_storage::{StorageError, View};
+mod change;
+mod error;
+mod leaves;
+mod metrics;
+mod proof;
+mod scan;
+mod source;
+mod state_root;
+mod subtree;
+mod verify;
+mod walk;
 
-#[derive(Debug, thiserror::Error)]
-pub enum TrieError {
-    #[error(transparent)]
-    Storage(#[from] StorageError),
-}
+pub use error::TrieError;
+pub use leaves::state_root_from_leaves;
+pub use proof::{AccountProof, SlotProof, prove};
+pub use state_root::{genesis_root, state_root};
+pub use verify::{Difference, TriePath, TrieReport, verify_trie};
 
-/// State root of the view's head with `overlay` applied, touching only changed paths.
-/// `updates` are relative to the view's head.
-pub fn state_root(view: &View<'_>, overlay: &HashedPostState) -> Result<(B256, TrieUpdates), TrieError> { todo!() }
-
-/// State root of the view's head from leaves alone, ignoring stored nodes; bounded memory (`weft db verify`).
-pub fn state_root_from_leaves(view: &View<'_>) -> Result<B256, TrieError> { todo!() }
-
-/// Compares every stored trie node and account storage root with one re-derived from leaves (`weft db verify`).
-pub fn verify_trie(view: &View<'_>) -> Result<Vec<String>, TrieError> { todo!() }
-
-/// `eth_getProof`: account and slots at the view's head with `overlay` applied.
-pub struct AccountProof {
-    pub address: Address,
-    pub account: Option<StoredAccount>,
-    pub proof: Vec<Bytes>,
-    pub slots: Vec<SlotProof>,
-}
-pub struct SlotProof {
-    pub key: B256,
-    pub value: U256,
-    pub proof: Vec<Bytes>,
-}
-pub fn prove(view: &View<'_>, overlay: &HashedPostState, address: Address, keys: &[B256]) -> Result<AccountProof, TrieError> { todo!() }
-
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,75 @@
+//! Whole tables in key order, for rebuilding and checking everything.
+
+use alloy_primitives::{B256, U256};
+use alloy_trie::BranchNodeCompact;
+use nybbles::Nibbles;
+use weft_primitives::StoredAccount;
+use weft_storage::{StorageError, View};
+
+/// Entries of a table; after an error there are no more.
+pub(crate) type Entries<'a, T> = Box<dyn Iterator<Item = Result<T, StorageError>> + 'a>;
+
+/// The four tables of a state.
+pub(crate) trait Scan {
+    /// By hashed address.
+    fn scan_accounts(&self) -> Entries<'_, (B256, StoredAccount)>;
+    /// Hashed address, hashed slot, value; by the first two.
+    fn scan_slots(&self) -> Entries<'_, (B256, B256, U256)>;
+    /// By path.
+    fn scan_account_nodes(&self) -> Entries<'_, (Nibbles, BranchNodeCompact)>;
+    /// Hashed address, path, node; by the first two.
+    fn scan_slot_nodes(&self) -> Entries<'_, (B256, Nibbles, BranchNodeCompact)>;
+}
+
+impl Scan for View<'_> {
+    fn scan_accounts(&self) -> Entries<'_, (B256, StoredAccount)> {
+        let mut cursor = self.hashed_accounts();
+        entries(move |first| if first { cursor.seek(B256::ZERO) } else { cursor.next() })
+    }
+
+    fn scan_slots(&self) -> Entries<'_, (B256, B256, U256)> {
+        Box::new(self.scan_accounts().flat_map(move |account| match account {
+            Ok((address, _)) => {
+                let mut cursor = self.hashed_storage(address);
+                entries(move |first| {
+                    let found = if first { cursor.seek(B256::ZERO) } else { cursor.next() };
+                    Ok(found?.map(|(slot, value)| (address, slot, value)))
+                })
+            }
+            Err(error) => Box::new(std::iter::once(Err(error))),
+        }))
+    }
+
+    fn scan_account_nodes(&self) -> Entries<'_, (Nibbles, BranchNodeCompact)> {
+        let mut cursor = self.account_trie();
+        entries(move |first| if first { cursor.seek(&Nibbles::new()) } else { cursor.next() })
+    }
+
+    fn scan_slot_nodes(&self) -> Entries<'_, (B256, Nibbles, BranchNodeCompact)> {
+        Box::new(self.scan_accounts().flat_map(move |account| match account {
+            Ok((address, _)) => {
+                let mut cursor = self.storage_trie(address);
+                entries(move |first| {
+                    let found = if first { cursor.seek(&Nibbles::new()) } else { cursor.next() };
+                    Ok(found?.map(|(path, node)| (address, path, node)))
+                })
+            }
+            Err(error) => Box::new(std::iter::once(Err(error))),
+        }))
+    }
+}
+
+/// An iterator over a cursor: `advance(true)` seeks the first entry, `advance(false)` steps to the next.
+fn entries<'a, T: 'a>(
+    mut advance: impl FnMut(bool) -> Result<Option<T>, StorageError> + 'a,
+) -> Entries<'a, T> {
+    let (mut first, mut done) = (true, false);
+    Box::new(std::iter::from_fn(move || {
+        if done {
+            return None;
+        }
+        let entry = advance(std::mem::take(&mut first)).transpose();
+        done = !matches!(entry, Some(Ok(_)));
+        entry
+    }))
+}
