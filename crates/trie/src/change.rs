@@ -79,11 +79,14 @@ pub(crate) fn mark<C>(
     }
 }
 
+/// Changes of some part of a trie.
+pub(crate) type ChangeSlice<'c, C> = &'c [(Nibbles, C)];
+
 /// Cuts the changes below `path` off the front of a slice whose keys are all at or after `path`.
 pub(crate) fn split_prefix<'c, C>(
-    changes: &'c [(Nibbles, C)],
+    changes: ChangeSlice<'c, C>,
     path: &Nibbles,
-) -> (&'c [(Nibbles, C)], &'c [(Nibbles, C)]) {
+) -> (ChangeSlice<'c, C>, ChangeSlice<'c, C>) {
     // Almost always 0 or 1 entries lie below a deep path: look before searching.
     match changes.first() {
         Some((key, _)) if key.starts_with(path) => {

@@ -157,7 +157,7 @@ fn unchanged_storage_keeps_the_root_of_the_record() {
 #[test]
 fn writing_the_value_that_is_there_updates_nothing() {
     let full = slots(&[("1111", 1), ("1112", 1), ("1121", 1), ("1122", 1), ("12", 1), ("2", 1)]);
-    let (state, _) = run(&[full.clone()]);
+    let (state, _) = run(std::slice::from_ref(&full));
     let (root, updates) = state_root_of(&state, &full).unwrap();
     assert!(updates.account_nodes.is_empty());
     assert!(updates.storages[&ACCOUNT].nodes.is_empty());
