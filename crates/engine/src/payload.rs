@@ -1,0 +1,225 @@
+//! `build_payload`: a block from the pool's best transactions.
+//!
+//! Nothing is encoded or hashed again: the transactions bring their encodings, hashes and cell hashes. The root over
+//! the transactions is computed beside the state root. The built block is kept as executed, so that
+//! `new_payload` and `forkchoice_updated` of it cost no execution.
+
+use crate::{
+    Engine, EngineError, PayloadAttributes, da,
+    engine::Place,
+    metrics::timed,
+    post_state::hash_bundle,
+    tree::{ExecutedBlock, SideBlock},
+};
+use alloy_primitives::{B256, Bytes};
+use std::{sync::Arc, time::Instant};
+use tracing::{debug, warn};
+use weft_evm::{BlockBuilder, EvmError, ExecutionOutput, NextBlock, PushError};
+use weft_pool::Pool;
+use weft_primitives::{Header, PreparedBlock, PreparedTransaction, SealedHeader, keccak::ordered_root};
+use weft_storage::View;
+
+/// EIP-7934 caps an Ethereum block at 10 MiB of RLP, less a margin of 2 MiB for the consensus layer's part.
+const PLAIN_BLOCK_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Bytes of a block's limit that are left for header, withdrawals and list headers.
+const NOT_TRANSACTIONS_BYTES: usize = 64 * 1024;
+/// No transaction uses less gas.
+const TRANSACTION_GAS_MIN: u64 = 21_000;
+/// Transactions in a row that did not fit after which the block counts as full.
+const MISFITS_MAX: usize = 64;
+
+/// What filling a block gave.
+struct Filled {
+    header: Header,
+    output: ExecutionOutput,
+    transactions: Vec<Arc<PreparedTransaction>>,
+}
+
+impl Engine {
+    /// Builds a block from the pool on `attributes.parent`, which must be canonical or in memory.
+    /// Without a pool the block is empty.
+    pub fn build_payload(&mut self, attributes: PayloadAttributes) -> Result<PreparedBlock, EngineError> {
+        let start = Instant::now();
+        let parent = self.place(attributes.parent)?.ok_or(EngineError::UnknownParent(attributes.parent))?;
+        let parent_time = parent.header().timestamp;
+        if attributes.timestamp <= parent_time {
+            let reason =
+                format!("timestamp {} is not after the parent's {parent_time}", attributes.timestamp);
+            return Err(EngineError::Attributes(reason));
+        }
+        let executed = self.build(attributes, &parent)?;
+        let block = executed.block.clone();
+        if !self.tree.insert(SideBlock::Executed(Arc::new(executed))) {
+            warn!(target: "weft::engine", number = block.header.number, "built block does not fit into memory beside its branch");
+        }
+        self.record_side_blocks();
+        self.metrics.build_seconds.record(start.elapsed().as_secs_f64());
+        debug!(
+            target: "weft::engine",
+            number = block.header.number,
+            hash = %block.header.hash(),
+            transactions = block.transactions.len(),
+            gas_used = block.header.gas_used,
+            "payload built"
+        );
+        Ok(block)
+    }
+
+    fn build(&self, attributes: PayloadAttributes, parent: &Place) -> Result<ExecutedBlock, EngineError> {
+        let next = NextBlock {
+            timestamp: attributes.timestamp,
+            beneficiary: attributes.suggested_fee_recipient,
+            prev_randao: attributes.prev_randao,
+            gas_limit: next_gas_limit(parent.header().gas_limit, self.config.gas_limit_target),
+            withdrawals: attributes.withdrawals.clone(),
+            parent_beacon_block_root: attributes.parent_beacon_block_root,
+            extra_data: Bytes::new(),
+        };
+        let view = self.store.view();
+        let filled = timed(&self.metrics.execute_seconds, || self.fill(&view, parent, &next))?;
+        let Filled { mut header, output, transactions } = filled;
+
+        let state = hash_bundle(&output.bundle);
+        let overlay = self.trie_overlay(&view, parent, &state.post)?;
+        let mut transactions_root = B256::ZERO;
+        // The view is of this thread; the other root is computed on another one meanwhile.
+        let (root, trie) = rayon::in_place_scope(|scope| {
+            scope.spawn(|_| {
+                transactions_root = timed(&self.metrics.transactions_root_seconds, || root_of(&transactions));
+            });
+            timed(&self.metrics.state_root_seconds, || weft_trie::state_root(&view, &overlay))
+        })?;
+        drop(overlay);
+        header.state_root = root;
+        header.transactions_root = transactions_root;
+        let mut block = PreparedBlock {
+            header: SealedHeader::default(),
+            transactions,
+            ommers: Vec::new(),
+            withdrawals: attributes.withdrawals,
+        };
+        let summary = self.spec.weft().map(|weft| {
+            timed(&self.metrics.da_seconds, || {
+                da::complete(weft, &mut block);
+                da::summarize(weft, &block.transactions)
+            })
+        });
+        if let Some(summary) = &summary {
+            header.extra_data = Bytes::copy_from_slice(summary.da_root.as_slice());
+        }
+        block.header = SealedHeader::seal_slow(header);
+        Ok(ExecutedBlock {
+            block,
+            receipts: output.receipts,
+            state,
+            trie,
+            trie_base: self.head.hash(),
+            da: summary,
+        })
+    }
+
+    /// Executes the pool's best transactions until the block is full or the pool has no more.
+    fn fill(&self, view: &View<'_>, parent: &Place, next: &NextBlock) -> Result<Filled, EngineError> {
+        let state = self.overlay(view, parent)?;
+        let mut builder = self.evm.build(parent.header(), next, state).map_err(|error| match error {
+            EvmError::Invalid(reason) => EngineError::Attributes(reason),
+            error => EngineError::Evm(error),
+        })?;
+        let transactions = match &self.pool {
+            Some(pool) => {
+                let blob_params = self.spec.blob_params_at(next.timestamp);
+                let blob_base_fee =
+                    blob_params.and_then(|params| parent.header().next_block_blob_fee(params));
+                self.push_best(pool, &mut builder, blob_base_fee)?
+            }
+            None => Vec::new(),
+        };
+        let (header, output) = builder.finish().map_err(EngineError::Evm)?;
+        Ok(Filled { header, output, transactions })
+    }
+}
+
+impl Engine {
+    fn push_best<DB>(
+        &self,
+        pool: &Pool,
+        builder: &mut BlockBuilder<'_, DB>,
+        blob_base_fee: Option<u128>,
+    ) -> Result<Vec<Arc<PreparedTransaction>>, EngineError> {
+        let (tx_bytes_max, block_bytes_max) = self.byte_limits();
+        let mut best = pool.best(builder.base_fee(), blob_base_fee);
+        let mut transactions = Vec::new();
+        let (mut bytes, mut misfits) = (0, 0);
+        while let Some(tx) = best.next() {
+            let size = tx.encoded.len();
+            // The first transaction goes in even if it alone passes what this node likes to propose.
+            let too_large =
+                size > tx_bytes_max || (bytes + size > block_bytes_max && !transactions.is_empty());
+            let pushed = match too_large {
+                true => Err(PushError::DoesNotFit),
+                false => builder.push(&tx),
+            };
+            match pushed {
+                Ok(_) => {
+                    bytes += size;
+                    misfits = 0;
+                    transactions.push(tx);
+                }
+                Err(PushError::Fatal(error)) => return Err(EngineError::Evm(error)),
+                Err(PushError::DoesNotFit) => {
+                    misfits += 1;
+                    best.mark_invalid(&tx);
+                }
+                Err(PushError::Invalid(reason)) => {
+                    debug!(target: "weft::engine", tx = %tx.hash(), reason, "transaction skipped");
+                    best.mark_invalid(&tx);
+                }
+            }
+            if builder.gas_left() < TRANSACTION_GAS_MIN || misfits >= MISFITS_MAX {
+                break;
+            }
+        }
+        Ok(transactions)
+    }
+
+    /// RLP bytes of one transaction and of all transactions that this node puts into a block.
+    fn byte_limits(&self) -> (usize, usize) {
+        let (tx, block) = match self.spec.weft() {
+            Some(weft) => (weft.max_tx_bytes, weft.max_block_bytes),
+            None => (PLAIN_BLOCK_BYTES_MAX, PLAIN_BLOCK_BYTES_MAX),
+        };
+        let block = block.saturating_sub(NOT_TRANSACTIONS_BYTES);
+        (tx.min(block), block.min(self.config.build_bytes_max))
+    }
+}
+
+fn root_of(transactions: &[Arc<PreparedTransaction>]) -> B256 {
+    let encodings: Vec<&[u8]> = transactions.iter().map(|tx| &tx.encoded[..]).collect();
+    ordered_root(&encodings)
+}
+
+/// The parent's gas limit moved towards `target` by less than 1/1024 of it, as the header rule allows.
+fn next_gas_limit(parent: u64, target: Option<u64>) -> u64 {
+    const BOUND_DIVISOR: u64 = 1024;
+    let step = (parent / BOUND_DIVISOR).saturating_sub(1);
+    let target = target.unwrap_or(parent);
+    target.clamp(parent.saturating_sub(step), parent.saturating_add(step))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::next_gas_limit;
+
+    #[test]
+    fn the_gas_limit_moves_by_less_than_a_1024th() {
+        assert_eq!(next_gas_limit(30_000_000, None), 30_000_000);
+        assert_eq!(next_gas_limit(30_000_000, Some(30_000_100)), 30_000_100);
+        let up = next_gas_limit(30_000_000, Some(60_000_000));
+        assert_eq!(up, 30_000_000 + 30_000_000 / 1024 - 1);
+        let down = next_gas_limit(30_000_000, Some(0));
+        assert_eq!(down, 30_000_000 - (30_000_000 / 1024 - 1));
+        assert_eq!(next_gas_limit(5_000, Some(1)), 5_000 - 3);
+        assert_eq!(next_gas_limit(u64::MAX, Some(0)), u64::MAX - (u64::MAX / 1024 - 1));
+        assert_eq!(next_gas_limit(100, Some(1)), 100, "too small to move");
+    }
+}
