@@ -3,18 +3,18 @@
 
 use alloy_consensus::Header;
 use alloy_primitives::{B256, Bytes, keccak256};
-use weft_erasure::{BlockCells, CheckedCell, cell_range, column_of, encode_blob};
+use weft_erasure::{BlockCells, CheckedCell, cell_range, column_of, encode_blob, sha256};
 use weft_primitives::{ChunkIndex, ColumnIndex, EncodedBlob, Geometry};
 
 /// Incompressible bytes that a test in any language can make: byte i is byte `i mod 32` of
-/// keccak(name ‖ u64(i / 32)).
+/// SHA-256(name ‖ u64(i / 32)).
 pub fn bytes_of(name: &str, length: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(length + 32);
     for counter in 0_u64.. {
         if bytes.len() >= length {
             break;
         }
-        bytes.extend_from_slice(keccak256([name.as_bytes(), &counter.to_be_bytes()].concat()).as_slice());
+        bytes.extend_from_slice(sha256(&[name.as_bytes(), &counter.to_be_bytes()].concat()).as_slice());
     }
     bytes.truncate(length);
     bytes
