@@ -14,7 +14,7 @@ pub struct EncodedBlob {
     pub length: usize,
     /// `cellHash` (PROTOCOL §3), chunk-major: cell (c, j) at `c·n + j`.
     pub cell_hashes: Vec<B256>,
-    /// One per parity column, m of them: its cells in chunk order, `Σ s` bytes, slices of one buffer.
+    /// One per chunk: its m parity cells one after the other, `m·s` bytes.
     /// Worst case per blob: `length · m/k` plus padding.
     pub parity: Vec<Bytes>,
 }
@@ -22,12 +22,7 @@ pub struct EncodedBlob {
 impl EncodedBlob {
     /// Chunks of this blob.
     pub fn chunk_count(&self) -> usize {
-        self.geometry.chunk_count(self.length)
-    }
-
-    /// Bytes of parity that this keeps in memory.
-    pub fn parity_bytes(&self) -> usize {
-        self.parity.iter().map(|column| column.len()).sum()
+        self.parity.len()
     }
 
     /// Hash of cell `column` of this blob's chunk `chunk` (counted within the blob).

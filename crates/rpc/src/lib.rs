@@ -1,0 +1,56 @@
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
+
+mod args;
+mod chain;
+mod config;
+mod context;
+mod da;
+mod dev;
+mod digest;
+mod error;
+mod eth;
+mod filters;
+mod follow;
+mod head;
+mod metrics;
+mod net;
+mod registrar;
+mod server;
+mod txpool;
+mod types;
+mod web3;
+
+pub use args::Args;
+pub use config::RpcConfig;
+pub use context::{Readiness, RpcContext, RpcParts};
+pub use dev::DevAccounts;
+pub use digest::{BlockDigest, TransactionDigest};
+pub use error::{RpcError, revert_message};
+pub use filters::Filters;
+pub use head::{Head, HeadChange, JournalEntry};
+pub use metrics::RpcMetrics;
+pub use registrar::{Json, Registrar};
+pub use server::{RpcServer, RpcServerError};
+
+use jsonrpsee::{RpcModule, server::RegisterMethodError};
+use std::sync::Arc;
+
+/// All methods of the configured namespaces. A new namespace is one line here and one module;
+/// `debug`, `trace`, `engine` and `admin` have their place in this table.
+fn module(context: &Arc<RpcContext>) -> Result<RpcModule<Arc<RpcContext>>, RegisterMethodError> {
+    const NAMESPACES: [(&str, fn(&mut Registrar)); 5] = [
+        ("eth", eth::register),
+        ("net", net::register),
+        ("web3", web3::register),
+        ("txpool", txpool::register),
+        ("da", da::register),
+    ];
+    let mut registrar = Registrar::new(Arc::clone(context));
+    for (name, register) in NAMESPACES {
+        if context.config.namespaces.iter().any(|wanted| wanted == name) {
+            register(&mut registrar);
+        }
+    }
+    registrar.finish()
+}
