@@ -88,6 +88,14 @@ pub enum StorageError {
     /// The input of a transaction is held in columns only.
     #[error("data of transaction {0} was dropped; columns held: {1:?}")]
     BodyDropped(TxHash, Vec<ColumnIndex>),
+    /// Cell hashes or cells are not those that the block commits to.
+    #[error("data of block {block} does not match its commitment: {source}")]
+    Commitment {
+        /// The block.
+        block: BlockNumber,
+        /// What differs.
+        source: weft_erasure::CheckError,
+    },
     /// Deleting would leave too few columns to reconstruct a dropped body, or the columns are not the body's.
     #[error("blob {blob} of block {block}: {reason}")]
     WouldLoseData {

@@ -3,6 +3,7 @@
 
 mod changes;
 mod codec;
+mod columns;
 mod commit;
 mod cursor;
 mod disk;
@@ -12,10 +13,12 @@ mod metrics;
 mod options;
 mod shards;
 mod state;
+mod stats;
 mod store;
 mod tables;
 mod types;
 mod unwind;
+mod verify;
 mod view;
 
 pub use alloy_eips::BlockNumHash;
@@ -23,10 +26,12 @@ pub use cursor::{AccountCursor, StorageCursor, TrieCursor};
 pub use disk::SCHEMA_VERSION;
 pub use error::StorageError;
 pub use state::StateReader;
+pub use stats::TableStats;
 pub use store::Store;
 pub use tables::Table;
 pub use types::{
     BlockWrite, ColumnSegment, StageCheckpoint, StageId, StoreOptions, StoredBodyMeta, StoredTransaction,
     TxPosition,
 };
+pub use verify::{ChainProblem, ChainReport};
 pub use view::View;

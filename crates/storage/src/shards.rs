@@ -13,7 +13,7 @@ use crate::{
 use alloy_consensus::Transaction as _;
 use alloy_primitives::{BlockNumber, Bytes};
 use rocksdb::{ReadOptions, WriteBatch};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 use weft_primitives::{BlobIndex, ColumnIndex, DaSummary};
 
 impl Store {
@@ -57,8 +57,10 @@ impl Store {
         self.inner.commit(batch)
     }
 
-    /// Stores columns besides any stage (repair, retrieval); fsynced.
+    /// Stores columns besides any stage (repair, retrieval); fsynced. Every cell is compared with the
+    /// block's commitment first.
     pub fn put_columns(&self, segments: &[ColumnSegment]) -> Result<(), StorageError> {
+        self.view().check_columns(segments)?;
         let unlogged = self.put_segments_first(segments)?;
         let _writer = self.write()?;
         let mut batch = WriteBatch::default();
@@ -168,17 +170,21 @@ impl Store {
         unlogged: bool,
     ) -> Result<(), StorageError> {
         let mut held: BTreeMap<(BlockNumber, BlobIndex), ColumnBitmap> = BTreeMap::new();
+        let mut summaries: BTreeMap<BlockNumber, DaSummary> = BTreeMap::new();
         for segment in segments {
-            let bitmap = match held.entry((segment.block, segment.blob)) {
-                std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
-                std::collections::btree_map::Entry::Vacant(entry) => {
-                    entry.insert(view.column_bitmap(segment.block, segment.blob)?)
+            let summary = match summaries.entry(segment.block) {
+                Entry::Occupied(entry) => entry.into_mut(),
+                Entry::Vacant(entry) => {
+                    let summary = view.da_summary(segment.block)?;
+                    entry.insert(summary.ok_or(StorageError::MissingBlock(segment.block))?)
                 }
             };
-            if !bitmap.insert(segment.column) {
-                let reason = "no geometry has that column";
-                return Err(StorageError::Inconsistent { block: segment.block, reason });
-            }
+            check_shape(summary, segment)?;
+            let bitmap = match held.entry((segment.block, segment.blob)) {
+                Entry::Occupied(entry) => entry.into_mut(),
+                Entry::Vacant(entry) => entry.insert(view.column_bitmap(segment.block, segment.blob)?),
+            };
+            bitmap.insert(segment.column);
             if !unlogged {
                 batch.put_cf(self.inner.table(Table::Shards), segment.key(), &segment.cells);
             }
@@ -236,32 +242,31 @@ fn check_data_columns(
     input: &[u8],
     segments: &[ColumnSegment],
 ) -> Result<(), StorageError> {
-    let refuse = |reason| Err(StorageError::WouldLoseData { block, blob, reason });
-    let geometry = &summary.geometry;
-    if segments.len() != geometry.data_shards() {
-        return refuse("all data columns are needed, each once");
+    let columns = weft_erasure::data_columns(summary.geometry, input);
+    let wanted = (0..).map(ColumnIndex).zip(columns).map(|(column, cells)| ColumnSegment {
+        block,
+        blob,
+        column,
+        cells,
+    });
+    if wanted.eq(segments.iter().cloned()) {
+        return Ok(());
     }
-    for (column, segment) in segments.iter().enumerate() {
-        if (segment.block, segment.blob, usize::from(segment.column.0)) != (block, blob, column) {
-            return refuse("data columns of this blob are needed, in order");
-        }
-        let mut cells: &[u8] = &segment.cells;
-        for chunk in input.chunks(geometry.chunk_bytes()) {
-            let cell_bytes = geometry.cell_bytes(chunk.len());
-            let Some((cell, rest)) = cells.split_at_checked(cell_bytes) else {
-                return refuse("a data column is too short");
-            };
-            let from = (column * cell_bytes).min(chunk.len());
-            let to = (from + cell_bytes).min(chunk.len());
-            let (data, padding) = cell.split_at(to - from);
-            if data != &chunk[from..to] || padding.iter().any(|byte| *byte != 0) {
-                return refuse("a data column differs from the body");
-            }
-            cells = rest;
-        }
-        if !cells.is_empty() {
-            return refuse("a data column is too long");
-        }
+    let reason = "the data columns are not those of the body, all and in order";
+    Err(StorageError::WouldLoseData { block, blob, reason })
+}
+
+/// Whether the block has such a column, and its bytes are as many as the geometry says.
+fn check_shape(summary: &DaSummary, segment: &ColumnSegment) -> Result<(), StorageError> {
+    let blob = usize::try_from(segment.blob.0).ok().and_then(|blob| summary.blobs.get(blob));
+    let wrong = |reason| StorageError::Inconsistent { block: segment.block, reason };
+    let blob = blob.ok_or(wrong("the block has no such blob"))?;
+    if usize::from(segment.column.0) >= summary.geometry.columns() {
+        return Err(wrong("the block's geometry has no such column"));
+    }
+    let length = usize::try_from(blob.length).map_err(|_| wrong("the blob exceeds memory"))?;
+    if segment.cells.len() != weft_erasure::column_bytes(summary.geometry, length) {
+        return Err(wrong("a column of this blob has another length"));
     }
     Ok(())
 }

@@ -60,10 +60,11 @@ impl Value for DaSummary {
 pub(crate) struct ColumnBitmap([u8; 32]);
 
 impl ColumnBitmap {
-    /// False, and nothing set, for a column that no geometry has.
-    pub(crate) fn insert(&mut self, column: ColumnIndex) -> bool {
-        let byte = self.0.get_mut(usize::from(column.0 / 8));
-        byte.map(|byte| *byte |= 1 << (column.0 % 8)).is_some()
+    /// Sets nothing for a column that no geometry has.
+    pub(crate) fn insert(&mut self, column: ColumnIndex) {
+        if let Some(byte) = self.0.get_mut(usize::from(column.0 / 8)) {
+            *byte |= 1 << (column.0 % 8);
+        }
     }
 
     pub(crate) fn remove(&mut self, column: ColumnIndex) {

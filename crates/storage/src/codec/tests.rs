@@ -171,9 +171,9 @@ proptest! {
     fn bitmaps(columns in prop::collection::btree_set(0u16..256, 0..20), out in 256u16..) {
         let mut bitmap = ColumnBitmap::default();
         for column in &columns {
-            prop_assert!(bitmap.insert(ColumnIndex(*column)));
+            bitmap.insert(ColumnIndex(*column));
         }
-        prop_assert!(!bitmap.insert(ColumnIndex(out)));
+        bitmap.insert(ColumnIndex(out));
         prop_assert_eq!(bitmap.count(), columns.len());
         prop_assert_eq!(bitmap.columns(), columns.into_iter().map(ColumnIndex).collect::<Vec<_>>());
         round_trip(bitmap)?;

@@ -1,15 +1,18 @@
 //! Chains of random blocks, made without an EVM and without a trie: storage keeps what it is told.
 #![allow(dead_code, reason = "each test binary uses a part")]
 
-use alloy_consensus::{SignableTransaction, TxEip1559};
+use alloy_consensus::{
+    SignableTransaction, Transaction as _, TxEip1559, TxReceipt, proofs::calculate_receipt_root,
+    transaction::SignerRecoverable,
+};
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, B256, Bytes, Signature, U256, keccak256, map::B256Map};
 use std::sync::Arc;
 use weft_primitives::{
-    EncodedBlob, Geometry, HashedPostState, Header, PreparedBlock, PreparedTransaction, Receipt,
-    SealedHeader, StorageTrieUpdates, StoredAccount, TrieUpdates,
+    BlobIndex, ColumnIndex, DaSummary, Geometry, HashedPostState, Header, PreparedBlock, PreparedTransaction,
+    Receipt, SealedHeader, StorageTrieUpdates, StoredAccount, TrieUpdates, keccak,
 };
-use weft_storage::{BlockWrite, StorageError, Store, StoreOptions};
+use weft_storage::{BlockWrite, ColumnSegment, StorageError, Store, StoreOptions};
 
 /// Writes small and large go the way that they go on a real disk, without its reserve.
 pub fn options() -> StoreOptions {
@@ -28,6 +31,7 @@ pub struct TestBlock {
     pub state: HashedPostState,
     pub trie: TrieUpdates,
     pub code: B256Map<Bytes>,
+    pub da: Option<DaSummary>,
 }
 
 impl TestBlock {
@@ -46,7 +50,7 @@ impl TestBlock {
             state: &self.state,
             code: &self.code,
             trie: &self.trie,
-            da: None,
+            da: self.da.as_ref(),
         }
     }
 
@@ -79,18 +83,29 @@ pub fn commit_genesis(store: &Store, state: &HashedPostState) {
     store.commit_genesis(&genesis_header(), state, &B256Map::default(), &TrieUpdates::default()).unwrap();
 }
 
-/// `seed` makes blocks of the same height differ.
+/// `seed` makes blocks of the same height differ. Roots are those of the content, but the state's.
 pub fn block(parent: &SealedHeader, seed: u64, transactions: Vec<Arc<PreparedTransaction>>) -> TestBlock {
+    let receipts: Vec<Receipt> = (1..=transactions.len() as u64)
+        .map(|n| Receipt { success: true, cumulative_gas_used: 21_000 * n, ..Receipt::default() })
+        .collect();
+    let with_bloom: Vec<_> = receipts.iter().map(|receipt| receipt.with_bloom_ref()).collect();
+    let encoded: Vec<_> = transactions.iter().map(|tx| &tx.encoded).collect();
+    let blobs: Vec<_> = (0..)
+        .zip(&transactions)
+        .filter_map(|(index, tx)| tx.blob.as_deref().map(|blob| (index, tx.hash(), blob)))
+        .collect();
+    let da = (!blobs.is_empty()).then(|| weft_erasure::summarize(Geometry::DEV, blobs));
     let header = Header {
         number: parent.number + 1,
         parent_hash: parent.hash(),
-        gas_used: seed,
+        gas_used: receipts.last().map_or(0, |receipt| receipt.cumulative_gas_used),
         timestamp: parent.timestamp + 1,
+        mix_hash: B256::with_last_byte(seed as u8),
+        transactions_root: keccak::ordered_root(&encoded),
+        receipts_root: calculate_receipt_root(&with_bloom),
+        extra_data: da.as_ref().map(|da| da.da_root.to_vec()).unwrap_or_default().into(),
         ..Header::default()
     };
-    let receipts = (1..=transactions.len() as u64)
-        .map(|n| Receipt { success: true, cumulative_gas_used: 21_000 * n, ..Receipt::default() })
-        .collect();
     let header = SealedHeader::seal_slow(header);
     TestBlock {
         block: PreparedBlock { header, transactions, ommers: Vec::new(), withdrawals: None },
@@ -98,6 +113,7 @@ pub fn block(parent: &SealedHeader, seed: u64, transactions: Vec<Arc<PreparedTra
         state: HashedPostState::default(),
         trie: TrieUpdates::default(),
         code: B256Map::default(),
+        da,
     }
 }
 
@@ -106,21 +122,34 @@ pub fn transaction(nonce: u64, input: impl Into<Bytes>) -> Arc<PreparedTransacti
         TxEip1559 { chain_id: 1337, nonce, gas_limit: 21_000, input: input.into(), ..TxEip1559::default() }
             .into_signed(Signature::test_signature())
             .into();
+    let sender = tx.recover_signer().unwrap();
     tx.tx_hash();
     let encoded = tx.encoded_2718().into();
-    Arc::new(PreparedTransaction { tx, sender: address(nonce), encoded, blob: None })
+    Arc::new(PreparedTransaction { tx, sender, encoded, blob: None })
 }
 
-/// As [`transaction`], with a blob whose hashes are made up.
+/// As [`transaction`], with its input as a blob.
 pub fn blob_transaction(nonce: u64, input: Vec<u8>) -> Arc<PreparedTransaction> {
-    let geometry = Geometry::DEV;
-    let length = input.len();
-    let chunks = geometry.chunk_count(length);
-    let cell_hashes = (0..chunks * geometry.columns()).map(|cell| B256::with_last_byte(cell as u8)).collect();
-    let parity = vec![Bytes::new(); chunks];
+    let blob = weft_erasure::encode_blob(Geometry::DEV, &input);
     let mut tx = (*transaction(nonce, input)).clone();
-    tx.blob = Some(Arc::new(EncodedBlob { geometry, length, cell_hashes, parity }));
+    tx.blob = Some(Arc::new(blob));
     Arc::new(tx)
+}
+
+/// Column `j` of the block's blob number `blob`, which transaction `index` carries.
+pub fn segment(block: &TestBlock, index: usize, blob: u32, j: u16) -> ColumnSegment {
+    let tx = &block.block.transactions[index];
+    let encoded = tx.blob.as_ref().unwrap();
+    let cells = weft_erasure::column_of(encoded, tx.tx.input(), ColumnIndex(j));
+    ColumnSegment { block: block.number(), blob: BlobIndex(blob), column: ColumnIndex(j), cells }
+}
+
+/// Bytes that do not compress, the same for the same seed.
+pub fn noise(seed: u64, length: usize) -> Vec<u8> {
+    use rand::{RngCore, SeedableRng};
+    let mut bytes = vec![0; length];
+    rand::rngs::StdRng::seed_from_u64(seed).fill_bytes(&mut bytes);
+    bytes
 }
 
 pub fn set_account(state: &mut HashedPostState, n: u64, account: Option<StoredAccount>) {
