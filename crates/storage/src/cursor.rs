@@ -37,6 +37,27 @@ impl View<'_> {
     }
 }
 
+impl View<'_> {
+    /// Slots of all accounts after the head: hashed address, hashed slot, value, by the first two. Also those
+    /// that no account has, so that checks can find them.
+    pub fn all_slots(&self) -> impl Iterator<Item = Result<(B256, B256, U256), StorageError>> + '_ {
+        Walk::new(self, Table::HashedStorage, &[]).entries(|table, (key, SlotValue(value))| {
+            let (owner, slot) = owned(table, key)?;
+            Ok((owner, hash(table, slot)?, value))
+        })
+    }
+
+    /// Stored branch nodes of all storage tries after the head: hashed address, path, node, by the first two.
+    pub fn all_storage_tries(
+        &self,
+    ) -> impl Iterator<Item = Result<(B256, Nibbles, BranchNodeCompact), StorageError>> + '_ {
+        Walk::new(self, Table::StorageTrie, &[]).entries(|table, (key, node)| {
+            let (owner, suffix) = owned(table, key)?;
+            Ok((owner, path(table, suffix)?, node))
+        })
+    }
+}
+
 /// Where a walk is.
 #[derive(Debug)]
 enum Place {
@@ -126,19 +147,49 @@ impl<'a> Walk<'a> {
     }
 
     fn hashed<V: Value>(table: Table, entry: Option<(&[u8], V)>) -> Result<Option<(B256, V)>, StorageError> {
-        let Some((suffix, value)) = entry else { return Ok(None) };
-        let hash = B256::try_from(suffix)
-            .map_err(|_| StorageError::corrupt(table, suffix, Malformed("key is not a hash")))?;
-        Ok(Some((hash, value)))
+        entry.map(|(suffix, value)| Ok((hash(table, suffix)?, value))).transpose()
     }
 
     fn path<V: Value>(table: Table, entry: Option<(&[u8], V)>) -> Result<Option<(Nibbles, V)>, StorageError> {
-        let Some((suffix, value)) = entry else { return Ok(None) };
-        if suffix.len() > 64 || suffix.iter().any(|nibble| *nibble > 0xf) {
-            return Err(StorageError::corrupt(table, suffix, Malformed("key is not a path")));
-        }
-        Ok(Some((Nibbles::from_nibbles_unchecked(suffix), value)))
+        entry.map(|(suffix, value)| Ok((path(table, suffix)?, value))).transpose()
     }
+
+    /// All entries, read by `read`; nothing comes after an error.
+    fn entries<V: Value, T>(
+        mut self,
+        read: impl Fn(Table, (&[u8], V)) -> Result<T, StorageError>,
+    ) -> impl Iterator<Item = Result<T, StorageError>> {
+        let mut done = false;
+        std::iter::from_fn(move || {
+            if done {
+                return None;
+            }
+            let table = self.table;
+            let entry =
+                self.next().and_then(|entry| entry.map(|entry| read(table, entry)).transpose()).transpose();
+            done = !matches!(entry, Some(Ok(_)));
+            entry
+        })
+    }
+}
+
+/// The hashed address at the front of a key, and the rest.
+fn owned(table: Table, key: &[u8]) -> Result<(B256, &[u8]), StorageError> {
+    let (owner, suffix) = key
+        .split_first_chunk()
+        .ok_or_else(|| StorageError::corrupt(table, key, Malformed("key is shorter than a hash")))?;
+    Ok((B256::new(*owner), suffix))
+}
+
+fn hash(table: Table, suffix: &[u8]) -> Result<B256, StorageError> {
+    B256::try_from(suffix).map_err(|_| StorageError::corrupt(table, suffix, Malformed("key is not a hash")))
+}
+
+fn path(table: Table, suffix: &[u8]) -> Result<Nibbles, StorageError> {
+    if suffix.len() > 64 || suffix.iter().any(|nibble| *nibble > 0xf) {
+        return Err(StorageError::corrupt(table, suffix, Malformed("key is not a path")));
+    }
+    Ok(Nibbles::from_nibbles_unchecked(suffix))
 }
 
 /// Accounts by hashed address.
