@@ -28,16 +28,7 @@ impl Scan for View<'_> {
     }
 
     fn scan_slots(&self) -> Entries<'_, (B256, B256, U256)> {
-        Box::new(self.scan_accounts().flat_map(move |account| match account {
-            Ok((address, _)) => {
-                let mut cursor = self.hashed_storage(address);
-                entries(move |first| {
-                    let found = if first { cursor.seek(B256::ZERO) } else { cursor.next() };
-                    Ok(found?.map(|(slot, value)| (address, slot, value)))
-                })
-            }
-            Err(error) => Box::new(std::iter::once(Err(error))),
-        }))
+        Box::new(self.all_slots())
     }
 
     fn scan_account_nodes(&self) -> Entries<'_, (Nibbles, BranchNodeCompact)> {
@@ -46,16 +37,7 @@ impl Scan for View<'_> {
     }
 
     fn scan_slot_nodes(&self) -> Entries<'_, (B256, Nibbles, BranchNodeCompact)> {
-        Box::new(self.scan_accounts().flat_map(move |account| match account {
-            Ok((address, _)) => {
-                let mut cursor = self.storage_trie(address);
-                entries(move |first| {
-                    let found = if first { cursor.seek(&Nibbles::new()) } else { cursor.next() };
-                    Ok(found?.map(|(path, node)| (address, path, node)))
-                })
-            }
-            Err(error) => Box::new(std::iter::once(Err(error))),
-        }))
+        Box::new(self.all_storage_tries())
     }
 }
 

@@ -5,4 +5,5 @@ mod memory;
 mod oracle;
 mod sequences;
 mod shapes;
+mod store;
 mod verification;

@@ -1,7 +1,7 @@
 //! Roots and proofs as `eth_trie`, which knows nothing of stored nodes and hashed tables, sees them.
 
 use super::memory::MemoryState;
-use crate::{proof::prove_hashed, verify::verify_tries};
+use crate::{proof::prove_hashed, source::StateSource, verify::verify_tries};
 use alloy_primitives::{B256, Bytes, U256};
 use alloy_trie::proof::verify_proof;
 use eth_trie::{EthTrie, MemoryDB, Trie};
@@ -48,8 +48,8 @@ pub(super) fn check(state: &MemoryState, claimed: B256) {
 }
 
 /// Proofs at `before` plus `overlay` are those of `after`, node for node, and hold.
-pub(super) fn check_proof(
-    before: &MemoryState,
+pub(super) fn check_proof<S: StateSource>(
+    before: &S,
     overlay: &HashedPostState,
     after: &MemoryState,
     address: B256,

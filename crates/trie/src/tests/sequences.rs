@@ -10,7 +10,7 @@ use weft_primitives::{HashedPostState, HashedStorage, StoredAccount};
 
 /// What one step of a block does; indices choose from the pool of keys.
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     Touch {
         account: usize,
         nonce: u64,
@@ -71,7 +71,7 @@ fn step(keys: usize) -> impl Strategy<Value = Step> {
 }
 
 /// A pool of keys, and blocks of steps over it.
-fn scenario() -> impl Strategy<Value = (Vec<B256>, Vec<Vec<Step>>)> {
+pub(super) fn scenario() -> impl Strategy<Value = (Vec<B256>, Vec<Vec<Step>>)> {
     vec(key(), 4..40).prop_flat_map(|keys| {
         let blocks = vec(vec(step(keys.len()), 0..14), 1..9);
         (Just(keys), blocks)
@@ -79,7 +79,7 @@ fn scenario() -> impl Strategy<Value = (Vec<B256>, Vec<Vec<Step>>)> {
 }
 
 /// The block's changes as the executor gives them: an account whose storage changes is listed.
-fn overlay(state: &MemoryState, keys: &[B256], steps: &[Step]) -> HashedPostState {
+pub(super) fn overlay(state: &MemoryState, keys: &[B256], steps: &[Step]) -> HashedPostState {
     let mut overlay = HashedPostState::default();
     for step in steps {
         match step {
