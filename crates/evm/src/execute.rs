@@ -1,0 +1,150 @@
+//! Execution of a whole block.
+
+use crate::{
+    Evm, EvmError, Machine, StateSource,
+    block_spec::BlockSpec,
+    machine::machine,
+    receipts::Receipts,
+    source::{Note, StateFailure},
+};
+use alloy_consensus::{Header, transaction::Recovered};
+use alloy_eips::{eip4895::Withdrawals, eip7685::Requests};
+use alloy_evm::{
+    Evm as _, FromRecoveredTx,
+    block::{BlockExecutionError, BlockExecutionResult, BlockExecutor},
+    eth::{EthBlockExecutionCtx, EthBlockExecutor, EthTxResult},
+};
+use revm::{
+    context::TxEnv,
+    context_interface::result::HaltReason,
+    database::{BundleState, State, states::bundle_state::BundleRetention},
+    inspector::NoOpInspector,
+};
+use std::borrow::Cow;
+use weft_primitives::{PreparedBlock, PreparedTransaction, Receipt};
+
+/// What executing a block yields.
+#[derive(Debug)]
+pub struct ExecutionOutput {
+    /// Changed accounts, storage and code, without reverts: storage reads previous values itself.
+    pub bundle: BundleState,
+    /// One per transaction.
+    pub receipts: Vec<Receipt>,
+    /// EIP-7685 requests; empty before Prague.
+    pub requests: Requests,
+    /// Gas of all transactions.
+    pub gas_used: u64,
+    /// Blob gas of all transactions.
+    pub blob_gas_used: u64,
+}
+
+impl Evm {
+    /// Executes a whole block over its parent's state: system calls, transactions, rewards, withdrawals, requests.
+    /// Checks what only execution can know of transactions, and not the header's roots: those are
+    /// [`rules::check_output`](crate::rules::check_output)'s, once they are known.
+    pub fn execute<DB: StateSource>(
+        &self,
+        block: &PreparedBlock,
+        state: DB,
+    ) -> Result<ExecutionOutput, EvmError> {
+        let body = Body { ommers: &block.ommers, withdrawals: block.withdrawals.as_ref() };
+        let mut execution = Execution::begin(self, block.header.header(), body, state)?;
+        for tx in &block.transactions {
+            let result = execution.transact(tx)?;
+            execution.commit(result);
+        }
+        execution.finish()
+    }
+}
+
+/// What a block brings besides header and transactions.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Body<'a> {
+    pub(crate) ommers: &'a [Header],
+    pub(crate) withdrawals: Option<&'a Withdrawals>,
+}
+
+type Executor<'a, DB> = EthBlockExecutor<'a, Machine<DB, NoOpInspector>, BlockSpec, Receipts>;
+
+/// A transaction that ran and is not yet part of the block.
+pub(crate) type Ran = EthTxResult<HaltReason, alloy_consensus::TxType>;
+
+/// A block under execution; alloy-evm's executor with its errors made this crate's.
+pub(crate) struct Execution<'a, DB: StateSource> {
+    executor: Executor<'a, DB>,
+    failures: Note,
+}
+
+impl<'a, DB: StateSource> Execution<'a, DB> {
+    /// Sets up the machine and makes the calls that precede transactions.
+    pub(crate) fn begin(evm: &Evm, header: &Header, body: Body<'a>, state: DB) -> Result<Self, EvmError> {
+        let (machine, failures) = machine(state, evm.env(header), NoOpInspector, false);
+        let context = EthBlockExecutionCtx {
+            parent_hash: header.parent_hash,
+            parent_beacon_block_root: header.parent_beacon_block_root,
+            ommers: body.ommers,
+            withdrawals: body.withdrawals.map(|list| Cow::Borrowed(list.as_slice())),
+            extra_data: header.extra_data.clone(),
+            tx_count_hint: None,
+            slot_number: None,
+        };
+        let executor = EthBlockExecutor::new(machine, context, evm.block_spec(header), Receipts);
+        let mut execution = Self { executor, failures };
+        let begun = execution.executor.apply_pre_execution_changes();
+        execution.or_failure(begun, None)?;
+        Ok(execution)
+    }
+
+    /// Runs a transaction on the state so far, without keeping its changes.
+    pub(crate) fn transact(&mut self, tx: &PreparedTransaction) -> Result<Ran, EvmError> {
+        let env = TxEnv::from_recovered_tx(&tx.tx, tx.sender);
+        let recovered = Recovered::new_unchecked(&tx.tx, tx.sender);
+        let ran = self.executor.execute_transaction_without_commit((env, recovered));
+        self.or_failure(ran, Some(self.executor.receipts.len()))
+    }
+
+    /// Makes it part of the block; gives its gas.
+    pub(crate) fn commit(&mut self, ran: Ran) -> u64 {
+        self.executor.commit_transaction(ran).tx_gas_used()
+    }
+
+    /// Gas of the transactions so far.
+    pub(crate) fn gas_used(&self) -> u64 {
+        self.executor.cumulative_tx_gas_used
+    }
+
+    /// Blob gas of the transactions so far.
+    pub(crate) fn blob_gas_used(&self) -> u64 {
+        self.executor.blob_gas_used
+    }
+
+    /// Rewards, withdrawals and closing system calls.
+    pub(crate) fn finish(self) -> Result<ExecutionOutput, EvmError> {
+        let Self { executor, failures } = self;
+        let (machine, result) = or_failure(executor.finish(), None, &failures)?;
+        let (mut state, _): (State<_>, _) = machine.finish();
+        state.merge_transitions(BundleRetention::PlainState);
+        let BlockExecutionResult { receipts, requests, gas_used, blob_gas_used } = result;
+        Ok(ExecutionOutput { bundle: state.take_bundle(), receipts, requests, gas_used, blob_gas_used })
+    }
+
+    fn or_failure<T>(
+        &self,
+        result: Result<T, BlockExecutionError>,
+        index: Option<usize>,
+    ) -> Result<T, EvmError> {
+        or_failure(result, index, &self.failures)
+    }
+}
+
+/// A failure of the state that was noted explains any error.
+fn or_failure<T>(
+    result: Result<T, BlockExecutionError>,
+    index: Option<usize>,
+    failures: &Note,
+) -> Result<T, EvmError> {
+    result.map_err(|error| match failures.get() {
+        Some(failure) => EvmError::State(StateFailure::clone(failure)),
+        None => EvmError::from_execution(error, index),
+    })
+}
