@@ -1,6 +1,10 @@
 //! The environment of a block: forks, prices and limits of this chain, made into revm's terms.
 
-use crate::{NextBlock, RuleError, block_spec::{BlockSpec, is_proof_of_stake}, gas, rules};
+use crate::{
+    NextBlock, RuleError,
+    block_spec::{BlockSpec, is_proof_of_stake},
+    gas, rules,
+};
 use alloy_consensus::Header;
 use alloy_evm::EvmEnv;
 use alloy_primitives::B64;
