@@ -10,7 +10,7 @@ use alloy_primitives::Address;
 use std::sync::Arc;
 use weft_chainspec::ChainSpec;
 
-/// A chain's schedule with Paris fixed to "from genesis" or "never".
+/// A chain's schedule with Paris fixed to "from genesis" or "never", as the executor asks for it.
 #[derive(Clone, Debug)]
 pub struct BlockSpec {
     spec: Arc<ChainSpec>,
@@ -40,6 +40,8 @@ impl EthereumHardforks for BlockSpec {
         match fork {
             EthereumHardfork::Paris if self.paris => ForkCondition::ZERO_BLOCK,
             EthereumHardfork::Paris => ForkCondition::Never,
+            // Its change of state is made before the transactions, not by alloy-evm after them.
+            EthereumHardfork::Dao => ForkCondition::Never,
             fork => self.spec.ethereum_fork_activation(fork),
         }
     }

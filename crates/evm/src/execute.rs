@@ -12,13 +12,20 @@ use alloy_eips::{eip4895::Withdrawals, eip7685::Requests};
 use alloy_evm::{
     Evm as _, FromRecoveredTx,
     block::{BlockExecutionError, BlockExecutionResult, BlockExecutor},
-    eth::{EthBlockExecutionCtx, EthBlockExecutor, EthTxResult},
+    eth::{
+        EthBlockExecutionCtx, EthBlockExecutor, EthTxResult,
+        dao_fork::{DAO_HARDFORK_ACCOUNTS, DAO_HARDFORK_BENEFICIARY},
+    },
 };
+use alloy_hardforks::{EthereumHardfork, EthereumHardforks};
+use alloy_primitives::{Address, U256};
 use revm::{
+    Database, DatabaseCommit,
     context::TxEnv,
     context_interface::result::HaltReason,
     database::{BundleState, State, states::bundle_state::BundleRetention},
     inspector::NoOpInspector,
+    state::{Account, TransactionId},
 };
 use std::borrow::Cow;
 use weft_primitives::{PreparedBlock, PreparedTransaction, Receipt};
@@ -90,9 +97,27 @@ impl<'a, DB: StateSource> Execution<'a, DB> {
         };
         let executor = EthBlockExecutor::new(machine, context, evm.block_spec(header), Receipts);
         let mut execution = Self { executor, failures };
+        if evm.spec().ethereum_fork_activation(EthereumHardfork::Dao).transitions_at_block(header.number) {
+            execution.move_dao_balances()?;
+        }
         let begun = execution.executor.apply_pre_execution_changes();
         execution.or_failure(begun, None)?;
         Ok(execution)
+    }
+
+    /// The DAO fork's change of state (EIP-779). It precedes the block's transactions, while alloy-evm makes it after
+    /// them; and it leaves empty accounts behind, since it is older than their clearing (EIP-161).
+    fn move_dao_balances(&mut self) -> Result<(), EvmError> {
+        let state = self.executor.evm_mut().db_mut();
+        let moved = DAO_HARDFORK_ACCOUNTS.into_iter().try_fold(U256::ZERO, |total, address| {
+            let balance = set_balance(state, address, |_| U256::ZERO)?;
+            Ok(total.saturating_add(balance))
+        });
+        let moved = moved.and_then(|total| {
+            set_balance(state, DAO_HARDFORK_BENEFICIARY, |balance| balance.saturating_add(total))
+        });
+        self.or_failure(moved.map_err(BlockExecutionError::other), None)?;
+        Ok(())
     }
 
     /// Runs a transaction on the state so far, without keeping its changes.
@@ -135,6 +160,26 @@ impl<'a, DB: StateSource> Execution<'a, DB> {
     ) -> Result<T, EvmError> {
         or_failure(result, index, &self.failures)
     }
+}
+
+/// Changes a balance before EIP-161, where an account stays although it is empty. Gives the balance before.
+fn set_balance<DB: Database + DatabaseCommit>(
+    state: &mut DB,
+    address: Address,
+    change: impl FnOnce(U256) -> U256,
+) -> Result<U256, DB::Error> {
+    let mut account = match state.basic(address)? {
+        Some(info) => Account::from(info),
+        None => Account::new_not_existing(TransactionId::ZERO),
+    };
+    let before = account.info.balance;
+    account.info.balance = change(before);
+    account.mark_touch();
+    if account.is_empty() {
+        account.mark_created();
+    }
+    state.commit_iter(&mut std::iter::once((address, account)));
+    Ok(before)
 }
 
 /// A failure of the state that was noted explains any error.
