@@ -106,11 +106,12 @@ impl Engine {
         let view = self.store.view();
         let state = self.overlay(&view, parent)?;
         let output =
-            timed(&self.metrics.execute_seconds, || self.evm.execute(&block, parent.header(), state))
-                .map_err(|error| match error {
+            timed(&self.metrics.execute_seconds, || self.evm.execute(&block, state)).map_err(|error| {
+                match error {
                     EvmError::Invalid(reason) => BlockError::invalid(reason),
                     error => BlockError::Fatal(EngineError::Evm(error)),
-                })?;
+                }
+            })?;
         rules::check_output(&self.spec, block.header.header(), &output).map_err(BlockError::invalid)?;
 
         let state = hash_bundle(&output.bundle);

@@ -12,6 +12,7 @@ use weft_primitives::StoredAccount;
 use weft_storage::{StateReader, StorageError};
 
 /// State after the newest of `branch`, or after the reader's block when the branch is empty.
+#[derive(Debug)]
 pub(crate) struct Overlay<'a> {
     /// Newest first; the oldest one's parent is the reader's block.
     branch: &'a [Arc<ExecutedBlock>],
@@ -27,6 +28,14 @@ impl<'a> Overlay<'a> {
         match self.branch.iter().find_map(|block| block.state.post.accounts.get(&key)) {
             Some(account) => Ok(*account),
             None => self.base.account(key),
+        }
+    }
+
+    /// Whether the account has any slot, if it has no code: such a one's storage never changes.
+    fn has_storage(&self, key: B256) -> Result<bool, StorageError> {
+        match self.branch.iter().find_map(|block| block.state.post.storages.get(&key)) {
+            Some(storage) => Ok(!storage.slots.is_empty()),
+            None => Ok(self.base.account(key)?.is_some_and(|account| account.has_storage())),
         }
     }
 
@@ -49,10 +58,14 @@ impl DatabaseRef for Overlay<'_> {
     type Error = StorageError;
 
     fn basic_ref(&self, address: Address) -> Result<Option<AccountInfo>, StorageError> {
-        Ok(self.account(keccak256(address))?.map(|account| AccountInfo {
+        let key = keccak256(address);
+        let Some(account) = self.account(key)? else { return Ok(None) };
+        // EIP-7610: storage without code and nonce is told to the EVM by a zero code hash.
+        let storage_only = account.nonce == 0 && !account.has_code() && self.has_storage(key)?;
+        Ok(Some(AccountInfo {
             nonce: account.nonce,
             balance: account.balance,
-            code_hash: account.code_hash,
+            code_hash: if storage_only { B256::ZERO } else { account.code_hash },
             account_id: None,
             code: None,
         }))

@@ -14,7 +14,7 @@ use crate::{
 use alloy_primitives::{B256, Bytes};
 use std::{sync::Arc, time::Instant};
 use tracing::{debug, warn};
-use weft_evm::{BlockBuilder, EvmError, ExecutionOutput, NextBlock, PushError};
+use weft_evm::{BlockBuilder, EvmError, ExecutionOutput, NextBlock, PushError, StateSource};
 use weft_pool::Pool;
 use weft_primitives::{Header, PreparedBlock, PreparedTransaction, SealedHeader, keccak::ordered_root};
 use weft_storage::View;
@@ -122,7 +122,7 @@ impl Engine {
     fn fill(&self, view: &View<'_>, parent: &Place, next: &NextBlock) -> Result<Filled, EngineError> {
         let state = self.overlay(view, parent)?;
         let mut builder = self.evm.build(parent.header(), next, state).map_err(|error| match error {
-            EvmError::Invalid(reason) => EngineError::Attributes(reason),
+            EvmError::Invalid(reason) => EngineError::Attributes(reason.to_string()),
             error => EngineError::Evm(error),
         })?;
         let transactions = match &self.pool {
@@ -140,7 +140,7 @@ impl Engine {
 }
 
 impl Engine {
-    fn push_best<DB>(
+    fn push_best<DB: StateSource>(
         &self,
         pool: &Pool,
         builder: &mut BlockBuilder<'_, DB>,
@@ -171,7 +171,7 @@ impl Engine {
                     best.mark_invalid(&tx);
                 }
                 Err(PushError::Invalid(reason)) => {
-                    debug!(target: "weft::engine", tx = %tx.hash(), reason, "transaction skipped");
+                    debug!(target: "weft::engine", tx = %tx.hash(), %reason, "transaction skipped");
                     best.mark_invalid(&tx);
                 }
             }

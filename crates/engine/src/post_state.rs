@@ -9,7 +9,7 @@
 //! - an account of which only storage changed is in `accounts` too;
 //! - what came back to its old value is not there.
 
-use alloy_primitives::{Address, B256, Bytes, keccak256, map::B256Map};
+use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, keccak256, map::B256Map};
 use revm::{
     database::{BundleAccount, BundleState},
     state::AccountInfo,
@@ -46,7 +46,8 @@ pub(crate) fn stored_account(info: &AccountInfo) -> StoredAccount {
     StoredAccount {
         nonce: info.nonce,
         balance: info.balance,
-        code_hash: info.code_hash,
+        // A zero code hash is how the EVM is told of storage without code (EIP-7610).
+        code_hash: if info.code_hash.is_zero() { KECCAK256_EMPTY } else { info.code_hash },
         ..Default::default()
     }
 }

@@ -171,12 +171,16 @@ impl DatabaseRef for StateReader<'_> {
     type Error = StorageError;
 
     fn basic_ref(&self, address: Address) -> Result<Option<AccountInfo>, StorageError> {
-        Ok(self.account_of(address)?.map(|account| AccountInfo {
-            balance: account.balance,
-            nonce: account.nonce,
-            code_hash: account.code_hash,
-            account_id: None,
-            code: None,
+        Ok(self.account_of(address)?.map(|account| {
+            // EIP-7610: storage without code and nonce is told to the EVM by a zero code hash.
+            let storage_only = account.nonce == 0 && !account.has_code() && account.has_storage();
+            AccountInfo {
+                balance: account.balance,
+                nonce: account.nonce,
+                code_hash: if storage_only { B256::ZERO } else { account.code_hash },
+                account_id: None,
+                code: None,
+            }
         }))
     }
 
