@@ -1,27 +1,15 @@
-//! SKELETON: resumable work that follows the head.
-#![allow(unused_variables, clippy::todo)]
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
 
-use std::ops::RangeInclusive;
-use weft_primitives::BlockNumber;
-use weft_storage::{StageId, StorageError, Store};
+mod error;
+mod metrics;
+mod pipeline;
+mod progress;
+mod stage;
+mod step;
 
-/// Work with its own checkpoint. The same code runs at the tip and over a million blocks: only the range differs.
-pub trait Stage: Send + Sync + 'static {
-    fn id(&self) -> StageId;
-    /// Does some prefix of `range` (bounded in bytes), commits output and checkpoint in one batch, returns the last block done.
-    fn execute(&self, store: &Store, range: RangeInclusive<BlockNumber>) -> Result<BlockNumber, StageError>;
-    /// Removes output above `to`.
-    fn unwind(&self, store: &Store, to: BlockNumber) -> Result<(), StageError>;
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum StageError {
-    #[error(transparent)]
-    Storage(#[from] StorageError),
-    #[error("stage {stage} at block {block}: {reason}")]
-    Failed { stage: &'static str, block: BlockNumber, reason: String },
-}
-
-/// Runs stages behind the head, each on its own blocking task; retries with backoff, shows lag, stops in order.
-pub struct Pipeline {}
-// Pipeline::new(store).with(stage) ; pipeline.run(head: watch::Receiver<BlockNumHash>, CancellationToken) -> PipelineHandle { progress() -> Vec<StageProgress> }
+pub use error::StageError;
+pub use pipeline::{Pipeline, PipelineHandle};
+pub use progress::StageProgress;
+pub use stage::Stage;
+pub use step::{RANGE_BLOCKS_MAX, Step, step};
