@@ -1,29 +1,18 @@
-//! SKELETON: what the BlobArchive stage does, and retrieval.
-#![allow(unused_variables, clippy::todo)]
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
 
-use alloy_primitives::{Bytes, TxHash};
-use weft_primitives::ColumnIndex;
-use weft_storage::{Store, StageId};
+mod error;
+mod metrics;
+mod operations;
+mod parity;
+mod reader;
+mod retrieve;
+mod stage;
+mod verify;
 
-/// The BlobArchive stage's id.
-pub const BLOB_ARCHIVE: StageId = StageId("BlobArchive");
-
-/// Where `da_getBlob` may look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Source { #[default] Any, Body, Shards }
-
-#[derive(Debug, thiserror::Error)]
-pub enum RetrieveError {
-    #[error("data of {tx} cannot be had now: columns {missing:?} are missing")]
-    Missing { tx: TxHash, missing: Vec<ColumnIndex> },
-    // ...
-}
-
-/// Gives blobs back: body, then own shards (checked, decoded, verified); peers and Arweave come later as further sources.
-#[derive(Clone, Debug)]
-pub struct Retriever { store: Store }
-
-impl Retriever {
-    /// `None`: unknown transaction, or one without a blob. `range`: offset and length in bytes.
-    pub fn blob(&self, tx: TxHash, range: Option<(u64, u64)>, source: Source) -> Result<Option<Bytes>, RetrieveError> { todo!() }
-}
+pub use error::RetrieveError;
+pub use operations::{drop_body, drop_columns, repair};
+pub use parity::ParityCache;
+pub use retrieve::{Retriever, Source};
+pub use stage::{BLOB_ARCHIVE, BlobArchive};
+pub use verify::{BlockReport, Problem, verify_block};

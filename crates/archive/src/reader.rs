@@ -1,0 +1,256 @@
+//! Reads one block's blobs from a database snapshot, from the body or from columns, checked.
+//!
+//! Lies that are possible here: a body or a column that rotted on disk, cell hashes that are another
+//! block's, columns left over from a branch. All are found by comparing with the commitment in the header:
+//! the hash table as a whole first, then each cell with its hash, then what was decoded.
+
+use crate::RetrieveError;
+use alloy_consensus::Transaction as _;
+use alloy_primitives::{B256, Bytes};
+use std::collections::BTreeMap;
+use weft_erasure::{BlockCells, CheckedCell, cell_range, chunks_of, column_of, decode_chunk, encode_blob};
+use weft_primitives::{BlobIndex, BlobRef, BlockNumber, ChunkIndex, ColumnIndex, Geometry, SealedHeader};
+use weft_storage::{StoredTransaction, TxPosition, View};
+
+/// A block with a commitment, as one snapshot sees it.
+pub(crate) struct BlockReader<'a> {
+    view: &'a View<'a>,
+    pub(crate) header: SealedHeader,
+    pub(crate) cells: BlockCells,
+}
+
+impl<'a> BlockReader<'a> {
+    /// `None`: no such block, or one without a commitment.
+    pub(crate) fn open(view: &'a View<'a>, number: BlockNumber) -> Result<Option<Self>, RetrieveError> {
+        let (Some(header), Some(summary), Some(hashes)) =
+            (view.header(number)?, view.da_summary(number)?, view.cell_hashes(number)?)
+        else {
+            return Ok(None);
+        };
+        // A header without a root of 32 bytes commits to nothing; no table leads to zero.
+        let da_root = B256::try_from(header.extra_data.as_ref()).unwrap_or_default();
+        let cells = BlockCells::check(da_root, summary.geometry, summary.blobs, hashes)
+            .map_err(|source| RetrieveError::Check { block: number, source })?;
+        Ok(Some(Self { view, header, cells }))
+    }
+
+    pub(crate) fn number(&self) -> BlockNumber {
+        self.header.number
+    }
+
+    pub(crate) fn geometry(&self) -> Geometry {
+        self.cells.summary().geometry
+    }
+
+    pub(crate) fn blobs(&self) -> impl Iterator<Item = BlobReader<'_>> {
+        (0..).zip(&self.cells.summary().blobs).map(|(index, entry)| self.blob(BlobIndex(index), *entry))
+    }
+
+    /// The blob that a chunk of the block belongs to.
+    pub(crate) fn blob_of_chunk(&self, chunk: ChunkIndex) -> Result<BlobReader<'_>, RetrieveError> {
+        let outside = |source| RetrieveError::Check { block: self.number(), source };
+        self.cells.hash(chunk, ColumnIndex(0)).map_err(outside)?;
+        let after = self.cells.summary().blobs.partition_point(|blob| blob.first_chunk <= chunk);
+        let index = u32::try_from(after - 1).expect("a block counts its blobs in 32 bits");
+        Ok(self.blob(BlobIndex(index), self.cells.summary().blobs[after - 1]))
+    }
+
+    fn blob(&self, index: BlobIndex, entry: BlobRef) -> BlobReader<'_> {
+        BlobReader { block: self, index, entry }
+    }
+}
+
+/// One blob of a block.
+pub(crate) struct BlobReader<'a> {
+    block: &'a BlockReader<'a>,
+    pub(crate) index: BlobIndex,
+    pub(crate) entry: BlobRef,
+}
+
+impl BlobReader<'_> {
+    pub(crate) fn position(&self) -> TxPosition {
+        TxPosition { block: self.block.number(), index: self.entry.tx_index }
+    }
+
+    /// The calldata from the body, as it lies there; `None` when it was dropped.
+    pub(crate) fn body(&self) -> Result<Option<Bytes>, RetrieveError> {
+        body_input(self.block.view, self.position(), self.entry.tx_hash)
+    }
+
+    /// Columns that can be had: what the shard store holds, and with a body the data columns.
+    pub(crate) fn columns_held(&self, body: bool) -> Result<Vec<ColumnIndex>, RetrieveError> {
+        let mut held = self.block.view.columns_held(self.block.number(), self.index)?;
+        if body {
+            held.extend(all_columns(self.block.geometry()).take(self.block.geometry().data_shards()));
+            held.sort_unstable();
+            held.dedup();
+        }
+        Ok(held)
+    }
+
+    /// The blob's chunks `chunks` from columns of the shard store, each cell checked, and checked again
+    /// where it was computed. Damaged cells count as missing.
+    pub(crate) fn from_shards(&self, chunks: std::ops::Range<usize>) -> Result<Vec<u8>, RetrieveError> {
+        let geometry = self.block.geometry();
+        let mut columns = ColumnReader::new(self)?;
+        let mut bytes = Vec::new();
+        for chunk in chunks {
+            let cells = columns.cells(chunk, geometry.data_shards())?;
+            let length = geometry.chunk_length(self.length(), chunk);
+            let decoded = decode_chunk(geometry, self.chunk(chunk), length, &cells)
+                .map_err(|source| RetrieveError::Decode { block: self.block.number(), source })?;
+            if cells.iter().any(|cell| usize::from(cell.column().0) >= geometry.data_shards()) {
+                self.check_data_cells(chunk, &decoded)?;
+            }
+            bytes.extend_from_slice(&decoded);
+        }
+        Ok(bytes)
+    }
+
+    /// One chunk, from the body if it is there, else from columns.
+    pub(crate) fn chunk_bytes(&self, body: Option<&Bytes>, chunk: usize) -> Result<Bytes, RetrieveError> {
+        let size = self.block.geometry().chunk_bytes();
+        match body {
+            Some(body) => {
+                let start = (chunk * size).min(body.len());
+                Ok(body.slice(start..(start + size).min(body.len())))
+            }
+            None => Ok(self.from_shards(chunk..chunk + 1)?.into()),
+        }
+    }
+
+    /// One cell: as stored, else cut or computed from its chunk.
+    pub(crate) fn cell(
+        &self,
+        body: Option<&Bytes>,
+        chunk: usize,
+        column: ColumnIndex,
+    ) -> Result<CheckedCell, RetrieveError> {
+        let geometry = self.block.geometry();
+        if let Some(whole) = self.block.view.column(self.block.number(), self.index, column)?
+            && let Some(cell) = self.admit(&whole, chunk, column)
+        {
+            return Ok(cell);
+        }
+        let bytes = self.chunk_bytes(body, chunk)?;
+        let cell = column_of(&encode_blob(geometry, &bytes), &bytes, column);
+        self.block
+            .cells
+            .check_cell(self.chunk(chunk), column, cell)
+            .map_err(|source| RetrieveError::Check { block: self.block.number(), source })
+    }
+
+    /// The chunks that hold `bytes`.
+    pub(crate) fn chunks_of(
+        &self,
+        bytes: std::ops::Range<u64>,
+    ) -> Result<std::ops::Range<usize>, RetrieveError> {
+        chunks_of(self.block.geometry(), &self.entry, bytes)
+            .map_err(|source| RetrieveError::Decode { block: self.block.number(), source })
+    }
+
+    /// Chunks of the blob.
+    pub(crate) fn chunk_count(&self) -> usize {
+        self.block.geometry().chunk_count(self.length())
+    }
+
+    /// Position in the block of the blob's chunk.
+    pub(crate) fn chunk(&self, chunk: usize) -> ChunkIndex {
+        let chunk = u32::try_from(chunk).expect("a block counts its chunks in 32 bits");
+        ChunkIndex(self.entry.first_chunk.0 + chunk)
+    }
+
+    pub(crate) fn length(&self) -> usize {
+        usize::try_from(self.entry.length).expect("usize has 64 bits")
+    }
+
+    /// The hashes of the blob's cells, chunk-major.
+    pub(crate) fn hashes(&self) -> &[B256] {
+        let n = self.block.geometry().columns();
+        let start = self.entry.first_chunk.0 as usize * n;
+        &self.block.cells.hashes()[start..start + self.chunk_count() * n]
+    }
+
+    /// The cell of a chunk out of a whole column, if it is what the block commits to.
+    pub(crate) fn admit(&self, whole: &Bytes, chunk: usize, column: ColumnIndex) -> Option<CheckedCell> {
+        let range = cell_range(self.block.geometry(), self.length(), chunk);
+        if range.end > whole.len() {
+            return None;
+        }
+        self.block.cells.check_cell(self.chunk(chunk), column, whole.slice(range)).ok()
+    }
+
+    fn check_data_cells(&self, chunk: usize, decoded: &[u8]) -> Result<(), RetrieveError> {
+        let columns = weft_erasure::data_columns(self.block.geometry(), decoded);
+        for (cell, column) in columns.into_iter().zip(all_columns(self.block.geometry())) {
+            self.block
+                .cells
+                .check_cell(self.chunk(chunk), column, cell)
+                .map_err(|source| RetrieveError::Check { block: self.block.number(), source })?;
+        }
+        Ok(())
+    }
+}
+
+/// Columns of one blob, each read from the disk once and only when it is needed.
+struct ColumnReader<'a> {
+    blob: &'a BlobReader<'a>,
+    held: Vec<ColumnIndex>,
+    read: BTreeMap<ColumnIndex, Bytes>,
+}
+
+impl<'a> ColumnReader<'a> {
+    fn new(blob: &'a BlobReader<'a>) -> Result<Self, RetrieveError> {
+        Ok(Self { blob, held: blob.columns_held(false)?, read: BTreeMap::new() })
+    }
+
+    /// `need` checked cells of a chunk, data columns first.
+    fn cells(&mut self, chunk: usize, need: usize) -> Result<Vec<CheckedCell>, RetrieveError> {
+        let number = self.blob.block.number();
+        let mut cells = Vec::with_capacity(need);
+        for &column in &self.held {
+            let whole = match self.read.get(&column) {
+                Some(whole) => whole.clone(),
+                None => {
+                    // A column that is noted and unreadable is a missing one; k others will do.
+                    let read = self.blob.block.view.column(number, self.blob.index, column);
+                    let whole = read.ok().flatten().unwrap_or_default();
+                    self.read.insert(column, whole.clone());
+                    whole
+                }
+            };
+            match self.blob.admit(&whole, chunk, column) {
+                Some(cell) => cells.push(cell),
+                None => {
+                    tracing::warn!(target: "weft::archive", block = number, blob = %self.blob.index, chunk, %column, "damaged cell")
+                }
+            }
+            if cells.len() == need {
+                return Ok(cells);
+            }
+        }
+        let missing = all_columns(self.blob.block.geometry())
+            .filter(|column| cells.iter().all(|cell| cell.column() != *column))
+            .collect();
+        Err(RetrieveError::Missing { tx: self.blob.entry.tx_hash, missing })
+    }
+}
+
+/// All columns of a geometry.
+pub(crate) fn all_columns(geometry: Geometry) -> impl Iterator<Item = ColumnIndex> {
+    (0..u16::try_from(geometry.columns()).expect("Geometry allows at most 256 columns")).map(ColumnIndex)
+}
+
+/// The input of a transaction whose body is kept.
+pub(crate) fn body_input(
+    view: &View<'_>,
+    position: TxPosition,
+    tx_hash: B256,
+) -> Result<Option<Bytes>, RetrieveError> {
+    let stored = view.transaction(position)?.ok_or(RetrieveError::Gone(position.block))?;
+    if matches!(stored, StoredTransaction::Dropped { .. }) {
+        return Ok(None);
+    }
+    // Whole bytes ignore the input that would be put back.
+    Ok(stored.with_input(tx_hash, Bytes::new()).map(|tx| tx.input().clone()))
+}
