@@ -1,6 +1,7 @@
 //! What a transaction costs before it runs, and how much gas it may ask for: one place for execution and pool.
 
 use alloy_evm::spec_by_timestamp_and_block_number;
+use alloy_hardforks::EthereumHardforks;
 use revm::{
     context_interface::cfg::{GasId, GasParams},
     primitives::{eip7825, hardfork::SpecId},
@@ -10,6 +11,11 @@ use weft_chainspec::ChainSpec;
 /// The fork of a block, in revm's terms.
 pub fn fork_at(spec: &ChainSpec, number: u64, timestamp: u64) -> SpecId {
     spec_by_timestamp_and_block_number(spec, timestamp, number)
+}
+
+/// Whether EIP-2 (among others: no signatures with a high `s`) holds in a block.
+pub fn is_homestead(spec: &ChainSpec, number: u64) -> bool {
+    spec.is_homestead_active_at_block(number)
 }
 
 /// The fork's gas table, with `config.weft.calldataGas` in place of the fork's own price of calldata

@@ -3,6 +3,7 @@
 mod account;
 mod blob;
 mod block;
+pub mod cpu_time;
 mod geometry;
 mod index;
 pub mod keccak;
