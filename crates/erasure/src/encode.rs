@@ -13,32 +13,27 @@ use weft_primitives::{ColumnIndex, EncodedBlob, Geometry};
 ///
 /// Memory: `length · m/k` bytes of parity in one buffer, 32·n bytes of hashes per chunk.
 pub fn encode_blob(geometry: Geometry, blob: &[u8]) -> EncodedBlob {
-    let (m, n) = (geometry.parity_shards(), geometry.columns());
     let code = code(geometry);
-    let chunks = geometry.chunk_count(blob.len());
-    let cell_sizes = |chunk| geometry.cell_bytes(geometry.chunk_length(blob.len(), chunk));
-    let mut parity = vec![0_u8; (0..chunks).map(|chunk| m * cell_sizes(chunk)).sum()];
-    let mut cell_hashes = Vec::with_capacity(chunks * n);
+    let column = column_bytes(geometry, blob.len());
+    let mut parity = vec![0_u8; geometry.parity_shards() * column];
+    // What is left of each parity column.
+    let mut rest: Vec<&mut [u8]> = parity.chunks_mut(column.max(1)).collect();
+    let mut cell_hashes = Vec::with_capacity(geometry.chunk_count(blob.len()) * geometry.columns());
     let mut padded = Vec::new();
-    let mut rest = parity.as_mut_slice();
     for chunk in blob.chunks(geometry.chunk_bytes()) {
         let size = geometry.cell_bytes(chunk.len());
         let cells = data_cells(geometry, chunk, &mut padded);
-        let (coded, after) = rest.split_at_mut(m * size);
-        rest = after;
-        let mut coded: Vec<&mut [u8]> = coded.chunks_mut(size).collect();
+        let mut coded: Vec<&mut [u8]> = rest
+            .iter_mut()
+            .map(|rest| rest.split_off_mut(..size).expect("a column holds one cell per chunk"))
+            .collect();
         code.encode_sep(&cells, &mut coded).expect("k data and m parity cells of one size");
         cell_hashes.extend(cells.iter().map(|cell| hash::leaf(cell)));
         cell_hashes.extend(coded.iter().map(|cell| hash::leaf(cell)));
     }
     let parity = Bytes::from(parity);
-    let mut start = 0;
-    let parity = (0..chunks)
-        .map(|chunk| {
-            let end = start + m * cell_sizes(chunk);
-            parity.slice(std::mem::replace(&mut start, end)..end)
-        })
-        .collect();
+    let columns = 0..geometry.parity_shards();
+    let parity = columns.map(|row| parity.slice(row * column..(row + 1) * column)).collect();
     EncodedBlob { geometry, length: blob.len(), cell_hashes, parity }
 }
 
@@ -76,30 +71,13 @@ fn data_column(geometry: Geometry, blob: &[u8], column: ColumnIndex) -> Bytes {
     bytes.into()
 }
 
-/// One column of a whole blob from its parity (`j ≥ k`) or its bytes (`j < k`): its cells in chunk
-/// order, concatenated. Columns past n are empty.
+/// One column of a whole blob from its parity (`j ≥ k`, no copy) or its bytes (`j < k`): its cells in
+/// chunk order, concatenated. Columns past n are empty.
 pub fn column_of(encoded: &EncodedBlob, blob: &[u8], column: ColumnIndex) -> Bytes {
-    let geometry = encoded.geometry;
-    match usize::from(column.0).checked_sub(geometry.data_shards()) {
-        None => data_column(geometry, blob, column),
-        Some(row) if row >= geometry.parity_shards() => Bytes::new(),
-        Some(row) => parity_column(encoded, row),
+    match usize::from(column.0).checked_sub(encoded.geometry.data_shards()) {
+        None => data_column(encoded.geometry, blob, column),
+        Some(row) => encoded.parity.get(row).cloned().unwrap_or_default(),
     }
-}
-
-fn parity_column(encoded: &EncodedBlob, row: usize) -> Bytes {
-    let cell = |parity: &Bytes| {
-        let size = parity.len() / encoded.geometry.parity_shards();
-        row * size..(row + 1) * size
-    };
-    if let [only] = encoded.parity.as_slice() {
-        return only.slice(cell(only));
-    }
-    let mut bytes = Vec::with_capacity(column_bytes(encoded.geometry, encoded.length));
-    for parity in &encoded.parity {
-        bytes.extend_from_slice(&parity[cell(parity)]);
-    }
-    bytes.into()
 }
 
 /// Bytes of one column of a blob of `length` bytes: `Σ s` over its chunks.

@@ -14,7 +14,7 @@ pub struct EncodedBlob {
     pub length: usize,
     /// `cellHash` (PROTOCOL §3), chunk-major: cell (c, j) at `c·n + j`.
     pub cell_hashes: Vec<B256>,
-    /// One per chunk: its m parity cells one after the other, `m·s` bytes.
+    /// One per parity column, m of them: its cells in chunk order, `Σ s` bytes, slices of one buffer.
     /// Worst case per blob: `length · m/k` plus padding.
     pub parity: Vec<Bytes>,
 }
@@ -22,7 +22,12 @@ pub struct EncodedBlob {
 impl EncodedBlob {
     /// Chunks of this blob.
     pub fn chunk_count(&self) -> usize {
-        self.parity.len()
+        self.geometry.chunk_count(self.length)
+    }
+
+    /// Bytes of parity that this keeps in memory.
+    pub fn parity_bytes(&self) -> usize {
+        self.parity.iter().map(|column| column.len()).sum()
     }
 
     /// Hash of cell `column` of this blob's chunk `chunk` (counted within the blob).
