@@ -74,7 +74,7 @@ impl BlobArchive {
         blob: &BlobReader<'_>,
         kept: Option<&Arc<EncodedBlob>>,
     ) -> Result<Arc<EncodedBlob>, RetrieveError> {
-        if let Some(kept) = kept.filter(|kept| kept.cell_hashes == blob.hashes()) {
+        if let Some(kept) = kept.filter(|kept| kept.has_parity() && kept.cell_hashes == blob.hashes()) {
             self.metrics.parity_hits.increment(1);
             return Ok(Arc::clone(kept));
         }

@@ -72,7 +72,8 @@ fn data_column(geometry: Geometry, blob: &[u8], column: ColumnIndex) -> Bytes {
 }
 
 /// One column of a whole blob from its parity (`j ≥ k`, no copy) or its bytes (`j < k`): its cells in
-/// chunk order, concatenated. Columns past n are empty.
+/// chunk order, concatenated. Columns past n are empty, and so are parity columns that were not kept
+/// (`EncodedBlob::has_parity`).
 pub fn column_of(encoded: &EncodedBlob, blob: &[u8], column: ColumnIndex) -> Bytes {
     match usize::from(column.0).checked_sub(encoded.geometry.data_shards()) {
         None => data_column(encoded.geometry, blob, column),

@@ -32,7 +32,7 @@ impl Drop for Charge {
     }
 }
 
-/// Parity of one chunk with its share in the blob's charge.
+/// One column of parity with its share in the blob's charge.
 struct Charged {
     bytes: Bytes,
     _charge: Arc<Charge>,
@@ -56,7 +56,7 @@ impl ParityBudget {
 
     /// Keeps the blob's parity if there is room for it, drops it otherwise.
     pub(crate) fn admit(&self, mut blob: EncodedBlob) -> EncodedBlob {
-        let bytes = blob.parity.iter().map(|parity| parity.len()).sum::<usize>();
+        let bytes = blob.parity_bytes();
         let before = self.live.fetch_add(bytes, Ordering::Relaxed);
         let charge = Arc::new(Charge { live: self.live.clone(), bytes });
         if before.saturating_add(bytes) > self.bytes_max {
@@ -84,7 +84,7 @@ mod tests {
     fn parity_is_counted_until_its_last_slice_is_gone() {
         let budget = ParityBudget::new(usize::MAX);
         let whole = blob(300_000);
-        let expected: usize = whole.parity.iter().map(|parity| parity.len()).sum();
+        let expected = whole.parity_bytes();
         let kept = budget.admit(whole.clone());
         assert_eq!(kept, whole, "content is untouched");
         assert_eq!(budget.live(), expected);
@@ -97,15 +97,15 @@ mod tests {
 
     #[test]
     fn above_the_bound_only_hashes_are_kept() {
-        let one = blob(131_072).parity[0].len();
+        let one = blob(131_072).parity_bytes();
         let budget = ParityBudget::new(one + one / 2);
         let first = budget.admit(blob(131_072));
         let second = budget.admit(blob(131_072));
-        assert!(!first.parity.is_empty());
-        assert!(second.parity.is_empty());
+        assert!(first.has_parity());
+        assert!(!second.has_parity());
         assert_eq!(second.cell_hashes, first.cell_hashes);
         assert_eq!(budget.live(), one, "what was dropped is not counted");
         drop(first);
-        assert!(!budget.admit(blob(131_072)).parity.is_empty());
+        assert!(budget.admit(blob(131_072)).has_parity());
     }
 }

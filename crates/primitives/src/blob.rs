@@ -15,7 +15,8 @@ pub struct EncodedBlob {
     /// `cellHash` (PROTOCOL §3), chunk-major: cell (c, j) at `c·n + j`.
     pub cell_hashes: Vec<B256>,
     /// One per parity column, m of them: its cells in chunk order, `Σ s` bytes, slices of one buffer.
-    /// Worst case per blob: `length · m/k` plus padding.
+    /// Worst case per blob: `length · m/k` plus padding. None at all when it was not kept (see
+    /// [`has_parity`](Self::has_parity)).
     pub parity: Vec<Bytes>,
 }
 
@@ -23,6 +24,11 @@ impl EncodedBlob {
     /// Chunks of this blob.
     pub fn chunk_count(&self) -> usize {
         self.geometry.chunk_count(self.length)
+    }
+
+    /// Whether the parity is here. The pool drops it above a bound on memory; the hashes always stay.
+    pub fn has_parity(&self) -> bool {
+        self.parity.len() == self.geometry.parity_shards()
     }
 
     /// Bytes of parity that this keeps in memory.
