@@ -22,15 +22,9 @@ pub(crate) struct BlockReader<'a> {
 impl<'a> BlockReader<'a> {
     /// `None`: no such block, or one without a commitment.
     pub(crate) fn open(view: &'a View<'a>, number: BlockNumber) -> Result<Option<Self>, RetrieveError> {
-        let (Some(header), Some(summary), Some(hashes)) =
-            (view.header(number)?, view.da_summary(number)?, view.cell_hashes(number)?)
-        else {
+        let (Some(header), Some(cells)) = (view.header(number)?, view.block_cells(number)?) else {
             return Ok(None);
         };
-        // A header without a root of 32 bytes commits to nothing; no table leads to zero.
-        let da_root = B256::try_from(header.extra_data.as_ref()).unwrap_or_default();
-        let cells = BlockCells::check(da_root, summary.geometry, summary.blobs, hashes)
-            .map_err(|source| RetrieveError::Check { block: number, source })?;
         Ok(Some(Self { view, header, cells }))
     }
 

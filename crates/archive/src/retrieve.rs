@@ -59,16 +59,15 @@ impl Retriever {
                 None => {}
             }
         }
+        if bytes.is_empty() {
+            return Ok(Some(Bytes::new()));
+        }
         let block = open(&view, position.block)?;
         let blob = block.blob_of_chunk(entry.first_chunk)?;
         let chunks = blob.chunks_of(bytes.clone())?;
         let skipped = chunks.start as u64 * block.geometry().chunk_bytes() as u64;
         let decoded = Bytes::from(blob.from_shards(chunks)?);
-        Ok(Some(
-            decoded.slice(
-                memory(bytes.start.saturating_sub(skipped))..memory(bytes.end.saturating_sub(skipped)),
-            ),
-        ))
+        Ok(Some(decoded.slice(memory(bytes.start - skipped)..memory(bytes.end - skipped))))
     }
 
     /// The block's header and cell hashes, checked against its commitment. `None`: no such block, or

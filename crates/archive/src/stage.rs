@@ -15,7 +15,7 @@ use std::{ops::RangeInclusive, sync::Arc};
 use weft_erasure::encode_blob;
 use weft_primitives::{BlockNumHash, BlockNumber, ColumnIndex, EncodedBlob};
 use weft_stages::{Stage, StageError};
-use weft_storage::{ColumnSegment, StageId, StorageError, Store};
+use weft_storage::{ColumnSegment, StageId, StorageError, Store, View};
 
 /// The stage's name.
 pub const BLOB_ARCHIVE: StageId = StageId("BlobArchive");
@@ -39,13 +39,12 @@ impl BlobArchive {
     /// Parity columns of one block, and its hash.
     fn segments(
         &self,
-        store: &Store,
+        view: &View<'_>,
         number: BlockNumber,
     ) -> Result<(BlockNumHash, Vec<ColumnSegment>), RetrieveError> {
-        let view = store.view();
         let hash = view.canonical_hash(number)?.ok_or(StorageError::MissingBlock(number))?;
         let block = BlockNumHash { number, hash };
-        let Some(reader) = BlockReader::open(&view, number)? else { return Ok((block, Vec::new())) };
+        let Some(reader) = BlockReader::open(view, number)? else { return Ok((block, Vec::new())) };
         let blobs: Vec<BlobReader<'_>> = reader.blobs().collect();
         let kept = self.parity.get(block).unwrap_or_default();
         let encoded = blobs
@@ -98,9 +97,11 @@ impl Stage for BlobArchive {
     }
 
     fn execute(&self, store: &Store, range: RangeInclusive<BlockNumber>) -> Result<BlockNumber, StageError> {
+        // One snapshot: if its last block is canonical when the step commits, so are the others.
+        let view = store.view();
         let (mut done, mut bytes, mut segments) = (None, 0, Vec::new());
         for number in range.clone() {
-            let (block, more) = self.segments(store, number).map_err(|source| failed(number, source))?;
+            let (block, more) = self.segments(&view, number).map_err(|source| failed(number, source))?;
             bytes += more.iter().map(|segment| segment.cells.len()).sum::<usize>();
             segments.extend(more);
             done = Some(block);
@@ -109,6 +110,7 @@ impl Stage for BlobArchive {
             }
         }
         let Some(done) = done else { return Ok(*range.end()) };
+        drop(view);
         store.commit_stage(BLOB_ARCHIVE, done, &segments)?;
         self.metrics.parity_bytes.increment(bytes as u64);
         self.parity.forget_up_to(done.number);

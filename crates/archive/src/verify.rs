@@ -7,7 +7,7 @@ use crate::{
 use alloy_primitives::{Bytes, TxHash};
 use weft_erasure::encode_blob;
 use weft_primitives::{BlobIndex, BlockNumber, ColumnIndex};
-use weft_storage::Store;
+use weft_storage::{StorageError, Store};
 
 /// What was found in one block.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,7 +71,7 @@ pub fn verify_block(store: &Store, number: BlockNumber) -> Result<Option<BlockRe
     let block = match BlockReader::open(&view, number) {
         Ok(Some(block)) => block,
         Ok(None) => return Ok(None),
-        Err(RetrieveError::Check { block, source }) => {
+        Err(RetrieveError::Storage(StorageError::Commitment { block, source })) => {
             report.problems.push(Problem::Block { block, reason: source.to_string() });
             return Ok(Some(report));
         }
