@@ -17,6 +17,12 @@ pub enum TrieError {
         /// Where the node should be.
         path: Nibbles,
     },
+    /// A branch is stored where only a leaf can be. The node tables are damaged.
+    #[error("a branch is stored at path {path:?}, as long as a whole key")]
+    NodeTooDeep {
+        /// Where the node is.
+        path: Nibbles,
+    },
     /// The overlay changes storage of an account that it does not mention (see `HashedPostState::accounts`).
     #[error("overlay changes storage of {hashed_address} but not the account")]
     StorageWithoutAccount {

@@ -127,7 +127,8 @@ impl TrieReport {
 /// from leaves. Reads the whole state once; bounded memory.
 ///
 /// # Errors
-/// When the database cannot be read; what it contains never is an error, but a [`Difference`].
+/// When the database cannot be read or a record cannot be decoded. Records that can but are wrong are no error, but
+/// a [`Difference`].
 pub fn verify_trie(view: &View<'_>) -> Result<TrieReport, TrieError> {
     let mut report = verify_tries(view)?;
     let head = view.head()?;

@@ -20,6 +20,9 @@ use alloy_rlp::Encodable;
 use alloy_trie::BranchNodeCompact;
 use nybbles::Nibbles;
 
+/// Length of a hashed key, and so of a leaf's path.
+const KEY_NIBBLES: usize = 64;
+
 /// Changed nodes by path; `None` removes. Each path once.
 pub(crate) type NodeUpdates = Vec<(Nibbles, Option<BranchNodeCompact>)>;
 
@@ -120,6 +123,9 @@ impl<L: LeafSource<Value: Encodable>, N: NodeSource> Walk<L, N> {
         node: BranchNodeCompact,
         changes: &[(Nibbles, C)],
     ) -> Result<(), TrieError> {
+        if path.len() >= KEY_NIBBLES {
+            return Err(TrieError::NodeTooDeep { path: *path });
+        }
         let (before, rest) = changes.split_at(changes.partition_point(|(key, _)| key < path));
         let (below, after) = split_prefix(rest, path);
         let base = self.stack.len();

@@ -188,3 +188,14 @@ fn a_lost_node_is_an_error_and_not_a_wrong_root() {
     let refused = state_root_of(&state, &touch);
     assert!(matches!(refused, Err(TrieError::MissingNode { path }) if path == lost));
 }
+
+#[test]
+fn a_branch_as_deep_as_a_leaf_is_refused() {
+    let mut state = MemoryState::default();
+    state.commit(&slots(&[("1", 1)]));
+    let node = alloy_trie::BranchNodeCompact::new(0b11, 0, 0b1, vec![B256::ZERO], None);
+    let deep = Nibbles::unpack(key("1"));
+    state.slot_nodes.entry(ACCOUNT).or_default().insert(deep, node);
+    let refused = state_root_of(&state, &slots(&[("1", 2), ("2", 2)]));
+    assert!(matches!(refused, Err(TrieError::NodeTooDeep { path }) if path == deep));
+}

@@ -81,9 +81,11 @@ impl Chain {
 
 /// All leaves and nodes of the database.
 fn read(view: &View<'_>) -> MemoryState {
-    let mut state = MemoryState::default();
-    state.accounts = view.scan_accounts().map(Result::unwrap).collect();
-    state.account_nodes = view.scan_account_nodes().map(Result::unwrap).collect();
+    let mut state = MemoryState {
+        accounts: view.scan_accounts().map(Result::unwrap).collect(),
+        account_nodes: view.scan_account_nodes().map(Result::unwrap).collect(),
+        ..MemoryState::default()
+    };
     for (owner, slot, value) in view.scan_slots().map(Result::unwrap) {
         state.slots.entry(owner).or_default().insert(slot, value);
     }
