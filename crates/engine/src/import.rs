@@ -17,10 +17,6 @@ use tracing::{debug, warn};
 use weft_evm::{EvmError, rules};
 use weft_primitives::{Header, PreparedBlock, SealedHeader};
 
-/// EIP-style uncle rules look at the block's six ancestors and their uncles; one more is the parent of the
-/// oldest possible uncle.
-const OMMER_ANCESTORS: usize = 7;
-
 impl Engine {
     /// Checks, executes and remembers a block whose parent is known. A block that is known already
     /// costs a look-up. An invalid block changes nothing.
@@ -148,12 +144,12 @@ impl Engine {
         let mut ancestors: Vec<_> = parent
             .branch
             .iter()
-            .take(OMMER_ANCESTORS)
+            .take(rules::OMMER_ANCESTORS)
             .map(|executed| (executed.block.header.clone(), executed.block.ommers.clone()))
             .collect();
         let view = self.store.view();
         let mut next = Some(parent.ancestor.number);
-        while let Some(number) = next.filter(|_| ancestors.len() < OMMER_ANCESTORS) {
+        while let Some(number) = next.filter(|_| ancestors.len() < rules::OMMER_ANCESTORS) {
             let Some(header) = view.header(number)? else { break };
             let ommers = view.body_meta(number)?.map(|meta| meta.ommers).unwrap_or_default();
             ancestors.push((header, ommers));

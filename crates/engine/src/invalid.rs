@@ -3,7 +3,7 @@
 //! Only faults that the block's hash commits to come in here: a body that does not belong to its
 //! header says nothing about the hash. Bounded: at most [`INVALID_BLOCKS_MAX`] entries, the least
 //! recently used one goes first, each with a reason of at most [`REASON_BYTES_MAX`] bytes (about
-//! 300 kB in all).
+//! 1 MB in all).
 
 use alloy_primitives::B256;
 use lru::LruCache;
@@ -13,7 +13,7 @@ const INVALID_BLOCKS_MAX: NonZeroUsize = match NonZeroUsize::new(512) {
     Some(max) => max,
     None => unreachable!(),
 };
-const REASON_BYTES_MAX: usize = 512;
+const REASON_BYTES_MAX: usize = 2048;
 
 /// Why a block is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -31,14 +31,6 @@ impl<'a> Overlay<'a> {
         }
     }
 
-    /// Whether the account has any slot, if it has no code: such a one's storage never changes.
-    fn has_storage(&self, key: B256) -> Result<bool, StorageError> {
-        match self.branch.iter().find_map(|block| block.state.post.storages.get(&key)) {
-            Some(storage) => Ok(!storage.slots.is_empty()),
-            None => Ok(self.base.account(key)?.is_some_and(|account| account.has_storage())),
-        }
-    }
-
     fn slot(&self, address: B256, slot: B256) -> Result<U256, StorageError> {
         for block in self.branch {
             if let Some(storage) = block.state.post.storages.get(&address) {
@@ -54,18 +46,38 @@ impl<'a> Overlay<'a> {
     }
 }
 
+impl Overlay<'_> {
+    /// Whether an account has storage. Exact but for an account of which the branch cleared every slot.
+    fn has_storage(&self, key: B256) -> Result<bool, StorageError> {
+        for block in self.branch {
+            if let Some(storage) = block.state.post.storages.get(&key) {
+                if storage.slots.values().any(|value| !value.is_zero()) {
+                    return Ok(true);
+                }
+                if storage.wiped {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(self.base.account(key)?.is_some_and(|account| account.has_storage()))
+    }
+}
+
 impl DatabaseRef for Overlay<'_> {
     type Error = StorageError;
 
     fn basic_ref(&self, address: Address) -> Result<Option<AccountInfo>, StorageError> {
         let key = keccak256(address);
         let Some(account) = self.account(key)? else { return Ok(None) };
-        // EIP-7610: storage without code and nonce is told to the EVM by a zero code hash.
-        let storage_only = account.nonce == 0 && !account.has_code() && self.has_storage(key)?;
+        let mut code_hash = account.code_hash;
+        // EIP-7610: a contract cannot be created where storage is. The EVM reads that from a zero hash.
+        if account.nonce == 0 && !account.has_code() && self.has_storage(key)? {
+            code_hash = B256::ZERO;
+        }
         Ok(Some(AccountInfo {
             nonce: account.nonce,
             balance: account.balance,
-            code_hash: if storage_only { B256::ZERO } else { account.code_hash },
+            code_hash,
             account_id: None,
             code: None,
         }))

@@ -11,18 +11,14 @@ use crate::{
     post_state::hash_bundle,
     tree::{ExecutedBlock, SideBlock},
 };
-use alloy_primitives::{B256, Bytes};
+use alloy_primitives::{B256, Bytes, map::B256Set};
 use std::{sync::Arc, time::Instant};
 use tracing::{debug, warn};
 use weft_evm::{BlockBuilder, EvmError, ExecutionOutput, NextBlock, PushError, StateSource};
-use weft_pool::Pool;
+use weft_pool::{Pool, Room, SubPool};
 use weft_primitives::{Header, PreparedBlock, PreparedTransaction, SealedHeader, keccak::ordered_root};
 use weft_storage::View;
 
-/// EIP-7934 caps an Ethereum block at 10 MiB of RLP, less a margin of 2 MiB for the consensus layer's part.
-const PLAIN_BLOCK_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// Bytes of a block's limit that are left for header, withdrawals and list headers.
-const NOT_TRANSACTIONS_BYTES: usize = 64 * 1024;
 /// No transaction uses less gas.
 const TRANSACTION_GAS_MIN: u64 = 21_000;
 /// Transactions in a row that did not fit after which the block counts as full.
@@ -130,7 +126,7 @@ impl Engine {
                 let blob_params = self.spec.blob_params_at(next.timestamp);
                 let blob_base_fee =
                     blob_params.and_then(|params| parent.header().next_block_blob_fee(params));
-                self.push_best(pool, &mut builder, blob_base_fee)?
+                self.push_best(pool, &mut builder, blob_base_fee, &parent.branch)?
             }
             None => Vec::new(),
         };
@@ -145,23 +141,25 @@ impl Engine {
         pool: &Pool,
         builder: &mut BlockBuilder<'_, DB>,
         blob_base_fee: Option<u128>,
+        branch: &[Arc<ExecutedBlock>],
     ) -> Result<Vec<Arc<PreparedTransaction>>, EngineError> {
-        let (tx_bytes_max, block_bytes_max) = self.byte_limits();
         let mut best = pool.best(builder.base_fee(), blob_base_fee);
-        let mut transactions = Vec::new();
-        let (mut bytes, mut misfits) = (0, 0);
-        while let Some(tx) = best.next() {
-            let size = tx.encoded.len();
+        // The pool stands at the head: it still has what the branch has included.
+        let included: B256Set =
+            branch.iter().flat_map(|block| block.block.transactions.iter().map(|tx| tx.hash())).collect();
+        let mut transactions: Vec<Arc<PreparedTransaction>> = Vec::new();
+        let mut refused = Vec::new();
+        let (mut bytes_left, mut misfits) = (self.config.build_bytes_max, 0);
+        while builder.gas_left() >= TRANSACTION_GAS_MIN && misfits < MISFITS_MAX {
             // The first transaction goes in even if it alone passes what this node likes to propose.
-            let too_large =
-                size > tx_bytes_max || (bytes + size > block_bytes_max && !transactions.is_empty());
-            let pushed = match too_large {
-                true => Err(PushError::DoesNotFit),
-                false => builder.push(&tx),
-            };
-            match pushed {
+            let bytes = if transactions.is_empty() { usize::MAX } else { bytes_left };
+            let Some(tx) = best.next_within(Room { gas: builder.gas_left(), bytes }) else { break };
+            if included.contains(&tx.hash()) {
+                continue;
+            }
+            match builder.push(&tx) {
                 Ok(_) => {
-                    bytes += size;
+                    bytes_left = bytes_left.saturating_sub(tx.encoded.len());
                     misfits = 0;
                     transactions.push(tx);
                 }
@@ -173,23 +171,31 @@ impl Engine {
                 Err(PushError::Invalid(reason)) => {
                     debug!(target: "weft::engine", tx = %tx.hash(), %reason, "transaction skipped");
                     best.mark_invalid(&tx);
+                    refused.push(tx);
                 }
             }
-            if builder.gas_left() < TRANSACTION_GAS_MIN || misfits >= MISFITS_MAX {
-                break;
-            }
+        }
+        // On a branch in memory the pool, which stands at the head, cannot know better.
+        if branch.is_empty() {
+            drop_refused(pool, &refused);
         }
         Ok(transactions)
     }
+}
 
-    /// RLP bytes of one transaction and of all transactions that this node puts into a block.
-    fn byte_limits(&self) -> (usize, usize) {
-        let (tx, block) = match self.spec.weft() {
-            Some(weft) => (weft.max_tx_bytes, weft.max_block_bytes),
-            None => (PLAIN_BLOCK_BYTES_MAX, PLAIN_BLOCK_BYTES_MAX),
-        };
-        let block = block.saturating_sub(NOT_TRANSACTIONS_BYTES);
-        (tx.min(block), block.min(self.config.build_bytes_max))
+/// Has the pool look again at senders whose transactions were refused. What it still takes for executable it would
+/// offer for ever: that goes.
+fn drop_refused(pool: &Pool, refused: &[Arc<PreparedTransaction>]) {
+    if refused.is_empty() {
+        return;
+    }
+    pool.revalidate(refused.iter().map(|tx| tx.sender));
+    for tx in refused {
+        let pooled = pool.content_from(tx.sender);
+        if pooled.iter().any(|(place, pooled)| *place == SubPool::Pending && pooled.hash() == tx.hash()) {
+            warn!(target: "weft::engine", tx = %tx.hash(), "the pool's rules hold, the block's do not: dropped");
+            pool.discard(tx.hash());
+        }
     }
 }
 

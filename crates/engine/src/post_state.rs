@@ -43,13 +43,9 @@ pub fn hash_bundle(bundle: &BundleState) -> BlockState {
 
 /// The account record as the trie's leaf has it; the storage root is for the trie to fill.
 pub(crate) fn stored_account(info: &AccountInfo) -> StoredAccount {
-    StoredAccount {
-        nonce: info.nonce,
-        balance: info.balance,
-        // A zero code hash is how the EVM is told of storage without code (EIP-7610).
-        code_hash: if info.code_hash.is_zero() { KECCAK256_EMPTY } else { info.code_hash },
-        ..Default::default()
-    }
+    // A zero code hash is the EVM's word for storage without code (EIP-7610); on disk that is no code.
+    let code_hash = if info.code_hash.is_zero() { KECCAK256_EMPTY } else { info.code_hash };
+    StoredAccount { nonce: info.nonce, balance: info.balance, code_hash, ..Default::default() }
 }
 
 fn add_account(post: &mut HashedPostState, address: Address, account: &BundleAccount) {
