@@ -4,6 +4,8 @@
 //! that follows the column's bytes, and that same batch carries the stage's checkpoint. So a crash
 //! at any point leaves either both or neither. An unwind removes the bits with the blocks. Large
 //! output is written and flushed before the writer's lock is taken: a block never waits for shards.
+//! Those who write shards wait for each other (`shard_writer`, taken before `writer`), so that the bytes of a
+//! stale stage never land on those of a later caller.
 
 use crate::{
     ColumnSegment, StageCheckpoint, StageId, StorageError, Store, StoredTransaction, Table, TxPosition, View,
@@ -25,6 +27,7 @@ impl Store {
         checkpoint: StageCheckpoint,
         segments: &[ColumnSegment],
     ) -> Result<(), StorageError> {
+        let _shards = self.write_shards()?;
         let unlogged = self.put_segments_first(segments)?;
         let _writer = self.write()?;
         let view = self.view();
@@ -42,6 +45,7 @@ impl Store {
     /// Removes shard output above `to`, sets the checkpoint to it, clears the pending unwind; one
     /// batch, fsynced. Blocks of which a body was dropped keep their shards: they are its only copy.
     pub fn unwind_stage(&self, id: StageId, to: BlockNumber) -> Result<(), StorageError> {
+        let _shards = self.write_shards()?;
         let _writer = self.write()?;
         let view = self.view();
         let hash = view.canonical_hash(to)?.ok_or(StorageError::MissingBlock(to))?;
@@ -60,11 +64,15 @@ impl Store {
     /// Stores columns besides any stage (repair, retrieval); fsynced. Every cell is compared with the
     /// block's commitment first.
     pub fn put_columns(&self, segments: &[ColumnSegment]) -> Result<(), StorageError> {
+        let _shards = self.write_shards()?;
         self.view().check_columns(segments)?;
         let unlogged = self.put_segments_first(segments)?;
         let _writer = self.write()?;
+        let view = self.view();
+        // The chain may have been reorganised since the first look; small against the flush.
+        view.check_columns(segments)?;
         let mut batch = WriteBatch::default();
-        self.put_segments(&self.view(), &mut batch, segments, unlogged)?;
+        self.put_segments(&view, &mut batch, segments, unlogged)?;
         self.inner.commit(batch)
     }
 
@@ -76,7 +84,7 @@ impl Store {
         position: TxPosition,
         data_columns: &[ColumnSegment],
     ) -> Result<(), StorageError> {
-        let _writer = self.write()?;
+        let _shards = self.write_shards()?;
         let view = self.view();
         let bytes = match view.transaction(position)? {
             Some(StoredTransaction::Whole(bytes)) => bytes,
@@ -92,13 +100,16 @@ impl Store {
         let tx = codec::decode_transaction(&bytes, tx_hash)
             .map_err(|malformed| StorageError::corrupt(Table::Transactions, &key, malformed))?;
         check_data_columns(position.block, blob, &summary, tx.input(), data_columns)?;
+        let unlogged = self.put_segments_first(data_columns)?;
 
-        let held = view.column_bitmap(position.block, blob)?;
-        let missing: Vec<_> =
-            data_columns.iter().filter(|segment| !held.contains(segment.column)).cloned().collect();
-        let unlogged = self.put_segments_first(&missing)?;
+        let hash = view.canonical_hash(position.block)?;
+        let _writer = self.write()?;
+        let view = self.view();
+        if view.canonical_hash(position.block)? != hash {
+            return Err(StorageError::MissingBlock(position.block));
+        }
         let mut batch = WriteBatch::default();
-        self.put_segments(&view, &mut batch, &missing, unlogged)?;
+        self.put_segments(&view, &mut batch, data_columns, unlogged)?;
         let input_bytes = tx.input().len() as u64;
         let stub = Stub { tx: codec::with_input(tx, tx_hash, Bytes::new()), input_bytes };
         batch.put_cf(self.inner.table(Table::TransactionStubs), key, stub.to_bytes());
@@ -114,6 +125,7 @@ impl Store {
         blob: BlobIndex,
         columns: &[ColumnIndex],
     ) -> Result<(), StorageError> {
+        let _shards = self.write_shards()?;
         let _writer = self.write()?;
         let view = self.view();
         let mut held = view.column_bitmap(block, blob)?;

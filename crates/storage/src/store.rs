@@ -45,6 +45,7 @@ pub(crate) struct Inner {
     pub(crate) options: StoreOptions,
     pub(crate) metrics: StorageMetrics,
     writer: Mutex<()>,
+    shard_writer: Mutex<()>,
     _lock: Option<FolderLock>,
 }
 
@@ -77,6 +78,7 @@ impl Store {
             options,
             metrics: StorageMetrics::default(),
             writer: Mutex::new(()),
+            shard_writer: Mutex::new(()),
             _lock: lock,
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -90,6 +92,14 @@ impl Store {
     /// The database's folder.
     pub fn path(&self) -> &Path {
         &self.inner.path
+    }
+
+    /// Waits until nobody writes shards, then keeps others from it. Never taken by who holds `write`.
+    pub(crate) fn write_shards(&self) -> Result<MutexGuard<'_, ()>, StorageError> {
+        if self.inner.options.read_only {
+            return Err(StorageError::ReadOnly);
+        }
+        Ok(self.inner.shard_writer.lock())
     }
 
     /// Waits until nobody writes, then keeps others from writing.
