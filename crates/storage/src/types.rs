@@ -47,6 +47,7 @@ pub struct ColumnSegment {
 }
 
 /// A transaction on disk.
+#[expect(clippy::large_enum_variant, reason = "one at a time is read and taken apart")]
 #[derive(Clone, Debug)]
 pub enum StoredTransaction {
     /// EIP-2718 bytes.

@@ -1,4 +1,5 @@
 //! Blocks in, the same blocks out: after a restart, after an unwind, beside a running node.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
 

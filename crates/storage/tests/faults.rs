@@ -1,5 +1,6 @@
 //! What goes wrong around the database: a second opener, another version, damaged records and
 //! files, a full disk, a death in the middle of a write.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
 

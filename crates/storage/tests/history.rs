@@ -1,4 +1,5 @@
 //! Random commits, unwinds and restarts against a model that remembers every height in full.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
 

@@ -1,5 +1,6 @@
 //! The shard store and its stages: nothing counts before its checkpoint, nothing stale after an
 //! unwind, and nothing that is the only copy is deleted.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
 

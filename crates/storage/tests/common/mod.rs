@@ -1,5 +1,6 @@
 //! Chains of random blocks, made without an EVM and without a trie: storage keeps what it is told.
 #![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use alloy_consensus::{
     SignableTransaction, Transaction as _, TxEip1559, TxReceipt, proofs::calculate_receipt_root,
