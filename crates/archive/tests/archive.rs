@@ -1,4 +1,5 @@
 //! The BlobArchive stage over a real database: every block of a range, restarts, reorgs, no duplicates.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod common;
 

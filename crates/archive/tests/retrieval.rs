@@ -1,5 +1,6 @@
 //! Blobs come back byte for byte, whole and by range, from the body and from what is left of the columns;
 //! cells and proofs verify down to the block hash; what is damaged is found and mended.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod common;
 

@@ -219,7 +219,7 @@ impl BlockCells {
     }
 
     /// The hashes of blobs that were coded just now, which need no check; `blobs` as in [`summarize`].
-    pub fn of_blobs<'a>(geometry: Geometry, blobs: &[(u32, TxHash, &'a EncodedBlob)]) -> Self {
+    pub fn of_blobs(geometry: Geometry, blobs: &[(u32, TxHash, &EncodedBlob)]) -> Self {
         let summary = summarize(geometry, blobs.iter().copied());
         let hashes = blobs.iter().flat_map(|(_, _, blob)| blob.cell_hashes.iter().copied()).collect();
         Self { summary, hashes }

@@ -241,12 +241,12 @@ fn decode_into(
 }
 
 /// Puts each cell into the place of its column, or says what is wrong with it.
-fn place<'a>(
+fn place(
     geometry: Geometry,
     chunk: ChunkIndex,
     size: usize,
-    cells: &'a [CheckedCell],
-) -> Result<Vec<Option<&'a [u8]>>, DecodeError> {
+    cells: &[CheckedCell],
+) -> Result<Vec<Option<&[u8]>>, DecodeError> {
     let mut placed = vec![None; geometry.columns()];
     for cell in cells {
         if cell.chunk != chunk {

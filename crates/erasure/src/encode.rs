@@ -18,37 +18,53 @@ pub fn encode_blob(geometry: Geometry, blob: &[u8]) -> EncodedBlob {
     let mut parity = vec![0_u8; geometry.parity_shards() * column];
     // What is left of each parity column.
     let mut rest: Vec<&mut [u8]> = parity.chunks_mut(column.max(1)).collect();
-    let mut cell_hashes = Vec::with_capacity(geometry.chunk_count(blob.len()) * geometry.columns());
     let mut padded = Vec::new();
-    for chunk in blob.chunks(geometry.chunk_bytes()) {
-        let size = geometry.cell_bytes(chunk.len());
-        let cells = data_cells(geometry, chunk, &mut padded);
+    let (full, last) = full_chunks(geometry, blob, &mut padded);
+    let mut cell_hashes = Vec::with_capacity(geometry.chunk_count(blob.len()) * geometry.columns());
+    // Cells whose hash is due, in order. They are hashed a full set of lanes at a time, so at most one chunk
+    // and `LANES` cells after they were coded.
+    let mut due: Vec<&[u8]> = Vec::with_capacity(geometry.columns() + hash::LANES);
+    for (cells, is_last) in full.map(|chunk| (chunk, false)).chain(last.map(|chunk| (chunk, true))) {
+        let size = cells.len() / geometry.data_shards();
+        let cells: Vec<&[u8]> = cells.chunks(size).collect();
         let mut coded: Vec<&mut [u8]> = rest
             .iter_mut()
             .map(|rest| rest.split_off_mut(..size).expect("a column holds one cell per chunk"))
             .collect();
         code.encode_sep(&cells, &mut coded).expect("k data and m parity cells of one size");
-        cell_hashes.extend(cells.iter().map(|cell| hash::leaf(cell)));
-        cell_hashes.extend(coded.iter().map(|cell| hash::leaf(cell)));
+        if is_last {
+            // Its cells are of another size.
+            hash::leaves(&due, &mut cell_hashes);
+            due.clear();
+        }
+        due.extend(cells);
+        due.extend(coded.into_iter().map(|cell| &*cell));
+        let now = due.len() - due.len() % hash::LANES;
+        hash::leaves(&due[..now], &mut cell_hashes);
+        due.drain(..now);
     }
+    hash::leaves(&due, &mut cell_hashes);
     let parity = Bytes::from(parity);
     let columns = 0..geometry.parity_shards();
     let parity = columns.map(|row| parity.slice(row * column..(row + 1) * column)).collect();
     EncodedBlob { geometry, length: blob.len(), cell_hashes, parity }
 }
 
-/// The k data cells of one chunk; `padded` holds them when the chunk does not fill them.
-pub(crate) fn data_cells<'a>(geometry: Geometry, chunk: &'a [u8], padded: &'a mut Vec<u8>) -> Vec<&'a [u8]> {
-    let size = geometry.cell_bytes(chunk.len());
-    let full = geometry.data_shards() * size;
-    if chunk.len() == full {
-        return chunk.chunks(size).collect();
-    }
-    padded.clear();
-    padded.reserve_exact(full);
-    padded.extend_from_slice(chunk);
-    padded.resize(full, 0);
-    padded.chunks(size).collect()
+/// The chunks that fill their cells where they lie, and the one that had to be padded.
+fn full_chunks<'a>(
+    geometry: Geometry,
+    blob: &'a [u8],
+    padded: &'a mut Vec<u8>,
+) -> (impl Iterator<Item = &'a [u8]>, Option<&'a [u8]>) {
+    let full = geometry.chunk_bytes();
+    let (whole, rest) = blob.split_at(blob.len() - blob.len() % full);
+    let last = (!rest.is_empty()).then(|| {
+        padded.reserve_exact(geometry.data_shards() * geometry.cell_bytes(rest.len()));
+        padded.extend_from_slice(rest);
+        padded.resize(geometry.data_shards() * geometry.cell_bytes(rest.len()), 0);
+        padded.as_slice()
+    });
+    (whole.chunks(full), last)
 }
 
 /// The k data columns of a blob, zero-padded as coded: what stays of it when its body is dropped.

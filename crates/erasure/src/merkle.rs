@@ -100,7 +100,7 @@ pub fn root_from_range(
     size: usize,
     proof: &[B256],
 ) -> Result<B256, MerkleError> {
-    let end = first.checked_add(covered.len()).unwrap_or(usize::MAX);
+    let end = first.saturating_add(covered.len());
     let range = first..end;
     inside(&range, size)?;
     let need = outside_count(0..size, &range);

@@ -1,4 +1,5 @@
 //! Served proofs verify down to the block hash; every change of one is refused.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod common;
 

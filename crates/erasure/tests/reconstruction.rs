@@ -1,4 +1,5 @@
 //! Every blob comes back from any k of its columns, and from nothing that was tampered with.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod common;
 

@@ -1,6 +1,7 @@
 //! The bytes of PROTOCOL §2–§4, pinned: `tests/vectors/*.json` must be what this crate computes.
 //!
 //! After a change of protocol version: `WEFT_WRITE_VECTORS=1 cargo test -p weft-erasure --test vectors`.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! A stage that only counts, driven through failure, panic, reorganisation and cancellation.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use alloy_primitives::{B256, map::B256Map};
 use std::{
