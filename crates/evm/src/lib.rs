@@ -3,6 +3,7 @@
 
 mod block_spec;
 mod build;
+mod call;
 mod env;
 mod error;
 mod execute;
@@ -19,5 +20,5 @@ pub use error::EvmError;
 pub use execute::ExecutionOutput;
 pub use machine::Machine;
 pub use rules::RuleError;
-pub use source::{StateFailure, StateSource};
+pub use source::{StateFailure, StateSource, Watched};
 pub use words::TransactionError;
