@@ -91,7 +91,8 @@ impl RpcError {
         match self {
             Self::Reverted(data) => ErrorObject::owned(code, message, Some(data)),
             Self::DataMissing { missing, .. } => {
-                let columns: Vec<u16> = missing.into_iter().map(|column| column.0).collect();
+                let columns: Vec<String> =
+                    missing.into_iter().map(|column| format!("{:#x}", column.0)).collect();
                 ErrorObject::owned(code, message, Some(serde_json::json!({ "missing": columns })))
             }
             Self::Internal(source) => {
@@ -128,11 +129,12 @@ impl From<weft_trie::TrieError> for RpcError {
 
 impl From<weft_archive::RetrieveError> for RpcError {
     fn from(error: weft_archive::RetrieveError) -> Self {
+        use weft_archive::RetrieveError;
         match error {
-            weft_archive::RetrieveError::Missing { tx, missing } => {
-                Self::DataMissing { transaction: tx, missing }
-            }
-            #[allow(unreachable_patterns)]
+            RetrieveError::Missing { tx, missing } => Self::DataMissing { transaction: tx, missing },
+            // The data exists, and not in the source that was asked for.
+            RetrieveError::BodyDropped { .. } => Self::Coded { code: -32010, message: error.to_string() },
+            RetrieveError::OutOfRange { .. } => Self::InvalidParams(error.to_string()),
             error => Self::internal(error),
         }
     }
@@ -140,8 +142,14 @@ impl From<weft_archive::RetrieveError> for RpcError {
 
 impl From<weft_pool::PoolError> for RpcError {
     fn from(error: weft_pool::PoolError) -> Self {
-        // geth answers every refusal of its pool with -32000 and the pool's words.
-        Self::Rejected(error.to_string())
+        use weft_pool::PoolError;
+        match error {
+            // Come again later: a limit, not a verdict.
+            PoolError::Busy { .. } => Self::Limit(error.to_string()),
+            PoolError::Storage(_) | PoolError::State(_) | PoolError::Threads(_) => Self::internal(error),
+            // geth answers every refusal of its pool with -32000 and the pool's words.
+            _ => Self::Rejected(error.to_string()),
+        }
     }
 }
 
@@ -235,7 +243,7 @@ mod tests {
         let object = error.into_object();
         assert_eq!(object.code(), -32010);
         assert!(object.message().contains("[2, 9]"));
-        assert_eq!(object.data().map(|data| data.get()), Some(r#"{"missing":[2,9]}"#));
+        assert_eq!(object.data().map(|data| data.get()), Some(r#"{"missing":["0x2","0x9"]}"#));
     }
 
     proptest! {

@@ -64,11 +64,13 @@ fn content_from(
     context: &RpcContext,
     args: &Args<'_>,
 ) -> Result<Content<BTreeMap<String, RpcTransaction>>, RpcError> {
-    let sender: Address = args.required(0)?;
-    let mut all = collect(context, whole);
-    let key = sender.to_checksum(None);
-    Ok(Content {
-        pending: all.pending.remove(&key).unwrap_or_default(),
-        queued: all.queued.remove(&key).unwrap_or_default(),
-    })
+    let mut content = Content { pending: BTreeMap::new(), queued: BTreeMap::new() };
+    for (sub_pool, pooled) in context.parts.pool.content_from(args.required::<Address>(0)?) {
+        let side = match sub_pool {
+            SubPool::Pending => &mut content.pending,
+            SubPool::Queued => &mut content.queued,
+        };
+        side.insert(pooled.tx.nonce().to_string(), whole(&pooled));
+    }
+    Ok(content)
 }

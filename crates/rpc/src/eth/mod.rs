@@ -2,12 +2,13 @@
 
 mod accounts;
 mod blocks;
+pub mod call;
 mod config;
 mod fees;
 mod filters;
 mod logs;
 mod proof;
-mod pubsub;
+pub mod pubsub;
 mod state;
 pub mod submit;
 mod transactions;
@@ -18,6 +19,7 @@ use crate::Registrar;
 pub fn register(registrar: &mut Registrar) {
     accounts::register(registrar);
     blocks::register(registrar);
+    call::register(registrar);
     config::register(registrar);
     fees::register(registrar);
     filters::register(registrar);

@@ -50,19 +50,34 @@ async fn subscribe(params: Params<'static>, pending: PendingSubscriptionSink, co
     // Listening begins before the subscriber learns its id: it misses nothing after that.
     let (heads, transactions) = (context.head.subscribe(), context.parts.pool.subscribe());
     let Ok(sink) = pending.accept().await else { return };
-    let outcome = match kind {
-        Kind::NewHeads => follow(&context, &sink, heads, new_heads).await,
+    match kind {
+        Kind::NewHeads => serve(&context, &sink, heads, new_heads).await,
         Kind::Logs(filter) => {
             let logs = move |context: &RpcContext, change: &HeadChange| new_logs(context, change, &filter);
-            follow(&context, &sink, heads, logs).await
+            serve(&context, &sink, heads, logs).await;
         }
-        Kind::Pending { full } => follow_pool(&sink, transactions, full).await,
+        Kind::Pending { full } => note(&context, follow_pool(&sink, transactions, full).await),
         Kind::Syncing => {
-            let outcome = send(&sink, &false).await;
+            note(&context, send(&sink, &false).await);
             sink.closed().await;
-            outcome
         }
-    };
+    }
+}
+
+/// Sends what `of` makes of every change until the subscriber is gone or does not keep up.
+pub async fn serve<T, F>(
+    context: &RpcContext,
+    sink: &SubscriptionSink,
+    changes: Receiver<Arc<HeadChange>>,
+    of: F,
+) where
+    T: Serialize,
+    F: Fn(&RpcContext, &HeadChange) -> Vec<T>,
+{
+    note(context, follow(context, sink, changes, of).await);
+}
+
+fn note(context: &RpcContext, outcome: Result<(), Overrun>) {
     if outcome.is_err() {
         context.metrics.server.subscriptions_overrun_total.increment(1);
     }
