@@ -268,10 +268,6 @@ impl Draft {
     pub(crate) fn entry(&self) -> Entry {
         Entry::new(self.prepared(), None, Origin::External)
     }
-
-    pub(crate) fn decoded(&self) -> Decoded {
-        Decoded::from_network(self.raw()).expect("own transactions decode")
-    }
 }
 
 fn blobs(count: usize) -> Vec<u8> {
@@ -327,10 +323,6 @@ impl World {
 
     pub(crate) fn put(&self, key: u64, account: Account) {
         self.accounts.lock().insert(address(key), account);
-    }
-
-    pub(crate) fn get(&self, key: u64) -> Account {
-        self.accounts.lock().get(&address(key)).copied().unwrap_or_default()
     }
 
     /// As a block does that includes these transactions: nonces go up, costs are paid.
