@@ -218,10 +218,10 @@ impl Draft {
         })
     }
 
-    fn signed<T: SignableTransaction<Signature>>(&self, tx: T) -> Transaction
+    fn signed<T>(&self, tx: T) -> Transaction
     where
         Transaction: From<alloy_consensus::Signed<T>>,
-        T: alloy_consensus::transaction::RlpEcdsaEncodableTx,
+        T: SignableTransaction<Signature> + alloy_consensus::transaction::RlpEcdsaEncodableTx,
     {
         let signature = signer(self.key).sign_hash_sync(&tx.signature_hash()).expect("local key");
         let signed = tx.into_signed(signature);

@@ -110,7 +110,7 @@ async fn type_3_keeps_its_sidecar_through_inclusion_and_reorganisation() {
     let tx = pool.get(hash).unwrap();
     assert_eq!(tx.encoded.as_ref(), consensus.encoded_2718(), "a block carries no sidecar");
     assert_eq!(pool.sidecar(hash).as_deref(), Some(&sidecar));
-    let head = include(&world, &pool, &genesis(), &[tx.clone()]);
+    let head = include(&world, &pool, &genesis(), std::slice::from_ref(&tx));
     assert!(pool.get(hash).is_none());
     assert_eq!(pool.sidecar(hash).as_deref(), Some(&sidecar), "kept for a reorganisation");
     world.set(1, 0, 1000 * ETHER);
