@@ -47,6 +47,9 @@ pub struct SlotProof {
 
 /// `eth_getProof`: the account and its slots at the view's head with `overlay` applied.
 ///
+/// Costs as much as the state root over `overlay`, since every change in it may lie beside the path; for a block far
+/// back `View::revert_state` is the larger part, so callers bound how far they go.
+///
 /// # Errors
 /// As [`state_root`](crate::state_root).
 pub fn prove(
