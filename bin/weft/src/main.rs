@@ -1,16 +1,36 @@
-//! `weft`.
+//! `weft`: flags to configuration to node, and the commands around it; nothing else.
+
+mod cli;
+mod client;
+mod command;
 mod conformance;
+mod logging;
+mod settings;
 
 use clap::Parser;
+use cli::{Cli, Command};
+use std::process::ExitCode;
 
-#[derive(Parser)]
-enum Cli {
-    /// Runs Ethereum's blockchain tests.
-    #[command(hide = true)]
-    EfTests(conformance::Args),
-}
-
-fn main() -> eyre::Result<()> {
-    let Cli::EfTests(args) = Cli::parse();
-    conformance::run(&args)
+/// Exit codes: 0 done, 1 failed, 2 wrong usage (clap's own), 130 stopped at once by a second signal.
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Node(sources) => command::node::run(&sources),
+        Command::Init(sources) => command::init::run(&sources),
+        Command::Config(sources) => command::config::run(&sources),
+        Command::Db(args) => command::db::run(&args),
+        Command::Blob(command) => command::blob::run(&command),
+        Command::Bench(args) => command::bench::run(&args),
+        Command::EfTests(args) => conformance::run(&args),
+        Command::Completions { shell } => {
+            command::completions::run(shell);
+            Ok(())
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -1,0 +1,16 @@
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
+
+mod banner;
+mod config;
+mod follow;
+mod health;
+mod node;
+mod operations;
+mod process;
+
+pub use banner::DEV_MNEMONIC;
+pub use config::{DB_FOLDER, NodeConfig};
+pub use health::free_bytes;
+pub use node::{Node, Stopped};
+pub use operations::{Recorder, install_recorder};

@@ -1,0 +1,290 @@
+//! The node's settings as plain data: what flags, environment, file and defaults say, before anything is believed.
+//!
+//! Every setting is an `Option`: `None` means "this source says nothing". [`NodeArgs`] is what clap fills from
+//! flags and `WEFT_*` variables (a flag wins), what a TOML file deserialises to, and what the defaults are written
+//! in; [`file::merge`] lays them over each other and [`resolve`](resolve::resolve) is the one fallible step to a
+//! `NodeConfig`. Nothing else in the program reads the flags, the environment or the file.
+
+pub mod file;
+pub mod resolve;
+mod units;
+
+pub use units::{ByteSize, HumanDuration};
+
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+/// Port of the JSON-RPC server, HTTP and WebSocket alike.
+const RPC_PORT: u16 = 8545;
+/// Where `--dev` serves metrics.
+const DEV_METRICS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9001);
+/// Namespaces that are served unless told otherwise.
+const NAMESPACES: [&str; 5] = ["eth", "net", "web3", "txpool", "da"];
+
+/// Settings of `weft node`; the TOML names are the flags' names (`http.enabled`, `ws.enabled` and `dev.enabled`
+/// stand for `--http`, `--ws` and `--dev`, as a TOML name cannot be a value and a table at once).
+#[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NodeArgs {
+    /// Folder of the chain's data [default: ~/.local/share/weft/<chain name>]
+    #[arg(long, env = "WEFT_DATADIR", value_name = "DIR", help_heading = "Chain")]
+    pub datadir: Option<PathBuf>,
+    /// `dev`, or a genesis file in geth's JSON format, with `config.weft` for the protocol's parameters [default: dev]
+    #[arg(long, env = "WEFT_CHAIN", value_name = "dev|FILE", help_heading = "Chain")]
+    pub chain: Option<String>,
+    /// Development chain: seal blocks here, serve HTTP, WebSocket and metrics on the loopback interface
+    #[arg(long, env = "WEFT_DEV", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", help_heading = "Chain")]
+    #[serde(rename = "dev.enabled")]
+    pub dev: Option<bool>,
+    /// Seal a block every so often (`2s`, `250ms`), even an empty one; without it, as soon as there are transactions
+    #[arg(
+        long = "dev.block-time",
+        env = "WEFT_DEV_BLOCK_TIME",
+        value_name = "DURATION",
+        help_heading = "Chain"
+    )]
+    #[serde(rename = "dev.block-time")]
+    pub dev_block_time: Option<HumanDuration>,
+    /// Gas limit that built blocks move towards [default: that of the head block]
+    #[arg(
+        long = "builder.gaslimit",
+        env = "WEFT_BUILDER_GASLIMIT",
+        value_name = "GAS",
+        help_heading = "Chain"
+    )]
+    #[serde(rename = "builder.gaslimit")]
+    pub builder_gaslimit: Option<u64>,
+
+    /// Serve JSON-RPC over HTTP [default: true with --dev]
+    #[arg(long, env = "WEFT_HTTP", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", help_heading = "RPC")]
+    #[serde(rename = "http.enabled")]
+    pub http: Option<bool>,
+    /// Interface of the HTTP server
+    #[arg(long = "http.addr", env = "WEFT_HTTP_ADDR", value_name = "IP", help_heading = "RPC")]
+    #[serde(rename = "http.addr")]
+    pub http_addr: Option<IpAddr>,
+    /// Port of the HTTP server; 0 lets the system choose, and the banner says which
+    #[arg(long = "http.port", env = "WEFT_HTTP_PORT", value_name = "PORT", help_heading = "RPC")]
+    #[serde(rename = "http.port")]
+    pub http_port: Option<u16>,
+    /// Namespaces served over HTTP, comma-separated
+    #[arg(
+        long = "http.api",
+        env = "WEFT_HTTP_API",
+        value_delimiter = ',',
+        value_name = "LIST",
+        help_heading = "RPC"
+    )]
+    #[serde(rename = "http.api")]
+    pub http_api: Option<Vec<String>>,
+    /// Origins that browsers may call from, comma-separated, `*` for any [default: none; any with --dev]
+    #[arg(
+        long = "http.corsdomain",
+        env = "WEFT_HTTP_CORSDOMAIN",
+        value_delimiter = ',',
+        value_name = "LIST",
+        help_heading = "RPC"
+    )]
+    #[serde(rename = "http.corsdomain")]
+    pub http_corsdomain: Option<Vec<String>>,
+    /// Serve JSON-RPC over WebSocket [default: true with --dev]
+    #[arg(long, env = "WEFT_WS", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", help_heading = "RPC")]
+    #[serde(rename = "ws.enabled")]
+    pub ws: Option<bool>,
+    /// Interface of the WebSocket server
+    #[arg(long = "ws.addr", env = "WEFT_WS_ADDR", value_name = "IP", help_heading = "RPC")]
+    #[serde(rename = "ws.addr")]
+    pub ws_addr: Option<IpAddr>,
+    /// Port of the WebSocket server; the same as the HTTP server's means one server for both [default: http.port]
+    #[arg(long = "ws.port", env = "WEFT_WS_PORT", value_name = "PORT", help_heading = "RPC")]
+    #[serde(rename = "ws.port")]
+    pub ws_port: Option<u16>,
+    /// Namespaces served over WebSocket, comma-separated
+    #[arg(
+        long = "ws.api",
+        env = "WEFT_WS_API",
+        value_delimiter = ',',
+        value_name = "LIST",
+        help_heading = "RPC"
+    )]
+    #[serde(rename = "ws.api")]
+    pub ws_api: Option<Vec<String>>,
+    /// Largest request body in MiB; a 16 MiB transaction takes 33 as hex
+    #[arg(
+        long = "rpc.max-request-size",
+        env = "WEFT_RPC_MAX_REQUEST_SIZE",
+        value_name = "MIB",
+        help_heading = "RPC"
+    )]
+    #[serde(rename = "rpc.max-request-size")]
+    pub rpc_max_request_size: Option<u32>,
+    /// Largest response body in MiB
+    #[arg(
+        long = "rpc.max-response-size",
+        env = "WEFT_RPC_MAX_RESPONSE_SIZE",
+        value_name = "MIB",
+        help_heading = "RPC"
+    )]
+    #[serde(rename = "rpc.max-response-size")]
+    pub rpc_max_response_size: Option<u32>,
+    /// Connections served at once, HTTP and WebSocket together
+    #[arg(
+        long = "rpc.max-connections",
+        env = "WEFT_RPC_MAX_CONNECTIONS",
+        value_name = "COUNT",
+        help_heading = "RPC"
+    )]
+    #[serde(rename = "rpc.max-connections")]
+    pub rpc_max_connections: Option<u32>,
+    /// Most gas that eth_call and eth_estimateGas may use
+    #[arg(long = "rpc.gascap", env = "WEFT_RPC_GASCAP", value_name = "GAS", help_heading = "RPC")]
+    #[serde(rename = "rpc.gascap")]
+    pub rpc_gascap: Option<u64>,
+
+    /// Transactions in the pool, executable and queued together
+    #[arg(
+        long = "txpool.max-count",
+        env = "WEFT_TXPOOL_MAX_COUNT",
+        value_name = "COUNT",
+        help_heading = "Transaction pool"
+    )]
+    #[serde(rename = "txpool.max-count")]
+    pub txpool_max_count: Option<usize>,
+    /// Bytes of transactions in the pool, in MiB
+    #[arg(
+        long = "txpool.max-size",
+        env = "WEFT_TXPOOL_MAX_SIZE",
+        value_name = "MIB",
+        help_heading = "Transaction pool"
+    )]
+    #[serde(rename = "txpool.max-size")]
+    pub txpool_max_size: Option<usize>,
+    /// Transactions of one sender in the pool
+    #[arg(
+        long = "txpool.max-account-slots",
+        env = "WEFT_TXPOOL_MAX_ACCOUNT_SLOTS",
+        value_name = "COUNT",
+        help_heading = "Transaction pool"
+    )]
+    #[serde(rename = "txpool.max-account-slots")]
+    pub txpool_max_account_slots: Option<usize>,
+    /// By how many per cent a replacement must raise both fees
+    #[arg(
+        long = "txpool.pricebump",
+        env = "WEFT_TXPOOL_PRICEBUMP",
+        value_name = "PERCENT",
+        help_heading = "Transaction pool"
+    )]
+    #[serde(rename = "txpool.pricebump")]
+    pub txpool_pricebump: Option<u64>,
+    /// Smallest priority fee that is taken, in wei
+    #[arg(
+        long = "txpool.minimum-priority-fee",
+        env = "WEFT_TXPOOL_MINIMUM_PRIORITY_FEE",
+        value_name = "WEI",
+        help_heading = "Transaction pool"
+    )]
+    #[serde(rename = "txpool.minimum-priority-fee")]
+    pub txpool_minimum_priority_fee: Option<u64>,
+    /// Bytes of calldata being hashed and coded at any moment, in MiB; beyond it submission is refused as busy
+    #[arg(
+        long = "txpool.max-admission-size",
+        env = "WEFT_TXPOOL_MAX_ADMISSION_SIZE",
+        value_name = "MIB",
+        help_heading = "Transaction pool"
+    )]
+    #[serde(rename = "txpool.max-admission-size")]
+    pub txpool_max_admission_size: Option<usize>,
+    /// Threads that hash and code transactions [default: one per core]
+    #[arg(
+        long = "txpool.admission-threads",
+        env = "WEFT_TXPOOL_ADMISSION_THREADS",
+        value_name = "COUNT",
+        help_heading = "Transaction pool"
+    )]
+    #[serde(rename = "txpool.admission-threads")]
+    pub txpool_admission_threads: Option<usize>,
+
+    /// Block cache of the database in MiB
+    #[arg(long = "db.cache-size", env = "WEFT_DB_CACHE_SIZE", value_name = "MIB", help_heading = "Database")]
+    #[serde(rename = "db.cache-size")]
+    pub db_cache_size: Option<usize>,
+    /// Sealing stops while the disk has less than this free, in MiB; it goes on when there is room again
+    #[arg(long = "db.min-free", env = "WEFT_DB_MIN_FREE", value_name = "MIB", help_heading = "Database")]
+    #[serde(rename = "db.min-free")]
+    pub db_min_free: Option<u64>,
+
+    /// Serve Prometheus metrics, /health and /ready on this address [default: none; 127.0.0.1:9001 with --dev]
+    #[arg(long, env = "WEFT_METRICS", value_name = "IP:PORT", help_heading = "Operation")]
+    pub metrics: Option<SocketAddr>,
+    /// How log lines look: `terminal` or `json`
+    #[arg(long = "log.format", env = "WEFT_LOG_FORMAT", value_name = "FORMAT", help_heading = "Operation")]
+    #[serde(rename = "log.format")]
+    pub log_format: Option<LogFormat>,
+    /// What is logged, as `level` or `target=level,…`, for example `info,weft::pool=debug`
+    #[arg(long = "log.filter", env = "WEFT_LOG_FILTER", value_name = "FILTER", help_heading = "Operation")]
+    #[serde(rename = "log.filter")]
+    pub log_filter: Option<String>,
+}
+
+/// Shape of log lines on standard error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Terminal,
+    /// One JSON object a line.
+    Json,
+}
+
+impl NodeArgs {
+    /// What holds where no source says anything. `dev` changes some of it.
+    pub fn defaults(dev: bool) -> Self {
+        let namespaces: Vec<String> = NAMESPACES.iter().map(ToString::to_string).collect();
+        Self {
+            datadir: None,
+            chain: Some("dev".into()),
+            dev: Some(dev),
+            dev_block_time: None,
+            builder_gaslimit: None,
+            http: Some(dev),
+            http_addr: Some(Ipv4Addr::LOCALHOST.into()),
+            http_port: Some(RPC_PORT),
+            http_api: Some(namespaces.clone()),
+            http_corsdomain: dev.then(|| vec!["*".into()]),
+            ws: Some(dev),
+            ws_addr: None,
+            ws_port: None,
+            ws_api: Some(namespaces),
+            rpc_max_request_size: Some(64),
+            rpc_max_response_size: Some(160),
+            rpc_max_connections: Some(500),
+            rpc_gascap: Some(50_000_000_000),
+            txpool_max_count: Some(50_000),
+            txpool_max_size: Some(384),
+            txpool_max_account_slots: Some(1024),
+            txpool_pricebump: Some(10),
+            txpool_minimum_priority_fee: Some(0),
+            txpool_max_admission_size: Some(128),
+            txpool_admission_threads: None,
+            db_cache_size: Some(128),
+            db_min_free: Some(256),
+            metrics: dev.then_some(DEV_METRICS),
+            log_format: Some(LogFormat::Terminal),
+            log_filter: Some("info".into()),
+        }
+    }
+
+    /// The interval of the dev sealer.
+    pub fn block_time(&self) -> Option<Duration> {
+        self.dev_block_time.map(|duration| duration.0)
+    }
+}
+
+#[cfg(test)]
+mod tests;

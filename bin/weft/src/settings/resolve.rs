@@ -1,0 +1,257 @@
+//! The one fallible step from plain settings to a checked `NodeConfig`.
+
+use super::{NodeArgs, file};
+use alloy_primitives::B256;
+use clap::Args;
+use eyre::{Context, Result, bail, ensure, eyre};
+use std::{
+    env, fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use weft_chainspec::ChainSpec;
+use weft_consensus::{DevSealerConfig, SealMode};
+use weft_engine::EngineConfig;
+use weft_node::{DB_FOLDER, DEV_MNEMONIC, NodeConfig};
+use weft_pool::PoolConfig;
+use weft_rpc::RpcConfig;
+use weft_storage::StoreOptions;
+
+const MIB: usize = 1 << 20;
+/// Accounts of the dev mnemonic that the node signs for.
+const DEV_ACCOUNTS: u32 = 10;
+
+/// Where settings come from besides the flags and the environment.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Sources {
+    /// Settings file in TOML with the flags' names; `weft config` prints one
+    #[arg(long, env = "WEFT_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The settings themselves
+    #[command(flatten)]
+    pub node: NodeArgs,
+}
+
+impl Sources {
+    /// Flags over environment over file over defaults.
+    pub fn effective(&self) -> Result<NodeArgs> {
+        let file = self.config.as_deref().map(file::read).transpose()?.unwrap_or_default();
+        let given = file::merge(&self.node, &file)?;
+        file::merge(&given, &NodeArgs::defaults(given.dev.unwrap_or(false)))
+    }
+}
+
+/// A chain with the name of its folder.
+pub struct Chain {
+    /// `dev`, or the genesis file's name.
+    pub name: String,
+    /// Its parameters.
+    pub spec: Arc<ChainSpec>,
+}
+
+/// Loads the chain that the settings name.
+pub fn chain(settings: &NodeArgs) -> Result<Chain> {
+    match settings.chain.as_deref() {
+        None | Some("dev") => Ok(Chain { name: "dev".into(), spec: Arc::new(ChainSpec::dev()) }),
+        Some(path) => {
+            let path = Path::new(path);
+            let text = fs::read_to_string(path).wrap_err_with(|| format!("--chain: {}", path.display()))?;
+            let spec =
+                ChainSpec::from_json(&text).wrap_err_with(|| format!("--chain: {}", path.display()))?;
+            let name =
+                path.file_stem().map_or_else(|| "chain".into(), |stem| stem.to_string_lossy().into_owned());
+            Ok(Chain { name, spec: Arc::new(spec) })
+        }
+    }
+}
+
+/// The data folder of a chain.
+pub fn datadir(settings: &NodeArgs, chain: &Chain) -> Result<PathBuf> {
+    if let Some(folder) = &settings.datadir {
+        return Ok(folder.clone());
+    }
+    let home = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let share = home("XDG_DATA_HOME").or_else(|| home("HOME").map(|home| home.join(".local/share")));
+    let share = share.ok_or_else(|| eyre!("neither HOME nor XDG_DATA_HOME is set: give --datadir"))?;
+    Ok(share.join("weft").join(&chain.name))
+}
+
+/// The database folder of effective settings.
+pub fn db_folder(settings: &NodeArgs) -> Result<PathBuf> {
+    Ok(datadir(settings, &chain(settings)?)?.join(DB_FOLDER))
+}
+
+/// Checks effective settings.
+pub fn node_config(settings: &NodeArgs) -> Result<NodeConfig> {
+    let chain = chain(settings)?;
+    let dev = settings.dev.unwrap_or(false);
+    ensure!(dev || settings.dev_block_time.is_none(), "--dev.block-time needs --dev");
+    let mode = settings.block_time().map_or(SealMode::Instant, SealMode::Interval);
+    Ok(NodeConfig {
+        datadir: datadir(settings, &chain)?,
+        sealer: dev.then(|| DevSealerConfig { mode, ..DevSealerConfig::default() }),
+        rpc: rpc(settings, &chain.spec)?,
+        metrics: settings.metrics,
+        pool: pool(settings),
+        engine: EngineConfig { gas_limit_target: settings.builder_gaslimit, ..EngineConfig::default() },
+        store: store(settings),
+        chain_name: chain.name,
+        spec: chain.spec,
+    })
+}
+
+fn store(settings: &NodeArgs) -> StoreOptions {
+    let defaults = StoreOptions::default();
+    StoreOptions {
+        cache_bytes: settings.db_cache_size.map_or(defaults.cache_bytes, |mib| mib.saturating_mul(MIB)),
+        disk_reserve_bytes: settings
+            .db_min_free
+            .map_or(defaults.disk_reserve_bytes, |mib| mib.saturating_mul(MIB as u64)),
+        ..defaults
+    }
+}
+
+fn pool(settings: &NodeArgs) -> PoolConfig {
+    let defaults = PoolConfig::default();
+    let mib = |value: Option<usize>, default: usize| value.map_or(default, |mib| mib.saturating_mul(MIB));
+    PoolConfig {
+        transactions_max: settings.txpool_max_count.unwrap_or(defaults.transactions_max),
+        bytes_max: mib(settings.txpool_max_size, defaults.bytes_max),
+        account_slots_max: settings.txpool_max_account_slots.unwrap_or(defaults.account_slots_max),
+        price_bump_percent: settings.txpool_pricebump.unwrap_or(defaults.price_bump_percent),
+        minimum_tip_wei: settings.txpool_minimum_priority_fee.map_or(defaults.minimum_tip_wei, u128::from),
+        admission_bytes_max: mib(settings.txpool_max_admission_size, defaults.admission_bytes_max),
+        admission_threads: settings.txpool_admission_threads.unwrap_or(defaults.admission_threads),
+        ..defaults
+    }
+}
+
+/// No server, one for HTTP and WebSocket, or one for each.
+fn rpc(settings: &NodeArgs, spec: &ChainSpec) -> Result<Vec<RpcConfig>> {
+    let (http, websocket) = (settings.http.unwrap_or(false), settings.ws.unwrap_or(false));
+    let base = RpcConfig::default();
+    let http_address = SocketAddr::new(
+        settings.http_addr.unwrap_or(base.address.ip()),
+        settings.http_port.unwrap_or(base.address.port()),
+    );
+    let ws_address = SocketAddr::new(
+        settings.ws_addr.unwrap_or(http_address.ip()),
+        settings.ws_port.unwrap_or(http_address.port()),
+    );
+    let mib =
+        |value: Option<u32>, default: usize| value.map_or(default, |mib| (mib as usize).saturating_mul(MIB));
+    let common = RpcConfig {
+        cors_origins: settings.http_corsdomain.clone().unwrap_or_default(),
+        request_bytes_max: mib(settings.rpc_max_request_size, base.request_bytes_max),
+        response_bytes_max: mib(settings.rpc_max_response_size, base.response_bytes_max),
+        connections_max: settings.rpc_max_connections.map_or(base.connections_max, |count| count as usize),
+        gas_cap: settings.rpc_gascap.unwrap_or(base.gas_cap),
+        dev_keys: dev_keys(settings)?,
+        ..base
+    };
+    let common = match spec.weft() {
+        Some(weft) => common.fit_transactions(weft.max_tx_bytes),
+        None => common,
+    };
+    let http_api = namespaces("http.api", settings.http_api.as_deref())?;
+    let ws_api = namespaces("ws.api", settings.ws_api.as_deref())?;
+    let server = |address, http, websocket, namespaces| RpcConfig {
+        address,
+        http,
+        websocket,
+        namespaces,
+        ..common.clone()
+    };
+    Ok(match (http, websocket) {
+        (false, false) => Vec::new(),
+        (true, false) => vec![server(http_address, true, false, http_api)],
+        (false, true) => vec![server(ws_address, false, true, ws_api)],
+        (true, true) if http_address == ws_address => {
+            ensure!(http_api == ws_api, "--http.api and --ws.api differ: give --ws.port a port of its own");
+            vec![server(http_address, true, true, http_api)]
+        }
+        (true, true) => {
+            vec![server(http_address, true, false, http_api), server(ws_address, false, true, ws_api)]
+        }
+    })
+}
+
+fn namespaces(name: &str, wanted: Option<&[String]>) -> Result<Vec<String>> {
+    let wanted = wanted.unwrap_or_default();
+    for namespace in wanted {
+        if !super::NAMESPACES.contains(&namespace.as_str()) {
+            bail!(
+                "--{name}: there is no namespace `{namespace}`; there are {}",
+                super::NAMESPACES.join(", ")
+            );
+        }
+    }
+    Ok(wanted.to_vec())
+}
+
+/// The keys that everybody knows, on the dev chain only.
+fn dev_keys(settings: &NodeArgs) -> Result<Vec<B256>> {
+    let built_in = matches!(settings.chain.as_deref(), None | Some("dev"));
+    if !settings.dev.unwrap_or(false) || !built_in {
+        return Ok(Vec::new());
+    }
+    (0..DEV_ACCOUNTS).map(|index| Ok(crate::command::key::derive(DEV_MNEMONIC, index)?.to_bytes())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(change: impl FnOnce(&mut NodeArgs)) -> Result<NodeConfig> {
+        let mut settings = NodeArgs { datadir: Some("/nowhere".into()), ..NodeArgs::defaults(true) };
+        change(&mut settings);
+        node_config(&settings)
+    }
+
+    #[test]
+    fn http_and_websocket_share_a_server_unless_they_are_told_apart() {
+        let one = config(|_| {}).expect("dev").rpc;
+        assert!(one.len() == 1 && one[0].http && one[0].websocket);
+        let two = config(|settings| settings.ws_port = Some(8546)).expect("dev").rpc;
+        assert_eq!(
+            two.iter().map(|rpc| (rpc.address.port(), rpc.http, rpc.websocket)).collect::<Vec<_>>(),
+            [(8545, true, false), (8546, false, true)]
+        );
+        assert!(
+            config(|settings| (settings.http, settings.ws) = (Some(false), Some(false)))
+                .expect("dev")
+                .rpc
+                .is_empty()
+        );
+        assert!(
+            config(|settings| settings.ws_api = Some(vec!["eth".into()])).is_err(),
+            "one port, two lists"
+        );
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (change, named) in [
+            ((|settings| settings.http_api = Some(vec!["ethh".into()])) as fn(&mut NodeArgs), "`ethh`"),
+            (|settings| settings.chain = Some("/no/such/genesis.json".into()), "/no/such/genesis.json"),
+            (
+                |settings| {
+                    settings.dev = Some(false);
+                    settings.dev_block_time = Some("1s".parse().expect("duration"));
+                },
+                "--dev.block-time",
+            ),
+        ] {
+            let error = format!("{:#}", config(change).expect_err(named));
+            assert!(error.contains(named), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_well_known_keys_are_for_the_dev_chain_only() {
+        assert_eq!(config(|_| {}).expect("dev").rpc[0].dev_keys.len(), 10);
+        let plain = config(|settings| settings.dev = Some(false)).expect("not dev");
+        assert!(plain.rpc[0].dev_keys.is_empty() && plain.sealer.is_none());
+    }
+}

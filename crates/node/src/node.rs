@@ -1,0 +1,187 @@
+//! The running node: its parts in the order of their start, and how they stop.
+
+use crate::{
+    NodeConfig, Recorder, banner::Banner, follow::follow, health::Health, operations::Operations,
+    process::ProcessReader,
+};
+use eyre::{Context, Result};
+use std::{net::SocketAddr, sync::Arc};
+use tokio::{sync::watch, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+use weft_archive::{BLOB_ARCHIVE, BlobArchive, ParityCache, Retriever};
+use weft_consensus::DevSealer;
+use weft_engine::{Engine, EngineHandle, init_genesis};
+use weft_evm::Evm;
+use weft_pool::Pool;
+use weft_rpc::{Readiness, RpcContext, RpcParts, RpcServer};
+use weft_stages::{Pipeline, PipelineHandle};
+use weft_storage::Store;
+
+/// Parity that waits in memory for the BlobArchive stage; beyond it, blocks are coded again.
+const PARITY_CACHE_BYTES: usize = 192 << 20;
+
+/// Why a node ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// Somebody asked it to.
+    Asked,
+    /// A part cannot go on; which one. Its last log line says why.
+    Failed(&'static str),
+}
+
+/// A running node.
+#[derive(Debug)]
+pub struct Node {
+    config: NodeConfig,
+    engine: EngineHandle,
+    stages: Stages,
+    rpc: Vec<RpcServer>,
+    operations: Option<Operations>,
+    sealer: Option<DevSealer>,
+    health: JoinHandle<()>,
+    stop_health: CancellationToken,
+}
+
+impl Node {
+    /// Starts all parts; when it fails, those that were started are gone again.
+    pub async fn start(config: NodeConfig, recorder: Recorder) -> Result<Self> {
+        std::fs::create_dir_all(&config.datadir)
+            .wrap_err_with(|| format!("create the data folder {}", config.datadir.display()))?;
+        let store = Store::open(&config.db_folder(), config.store.clone()).wrap_err("open the database")?;
+        init_genesis(&config.spec, &store)?;
+        let pool = Pool::new(Arc::clone(&config.spec), store.clone(), config.pool.clone())?;
+        let engine =
+            Engine::new(Arc::clone(&config.spec), store.clone(), Some(pool.clone()), config.engine.clone())?;
+        let engine = EngineHandle::spawn(engine).wrap_err("start the engine's thread")?;
+        let stages = Stages::start(&engine, &store);
+        let (readiness, ready) = watch::channel(Readiness::Starting);
+        let parts = RpcParts {
+            spec: Arc::clone(&config.spec),
+            retriever: Retriever::new(store.clone()),
+            store,
+            pool: pool.clone(),
+            engine: engine.clone(),
+            evm: Evm::new(Arc::clone(&config.spec)),
+            stages: vec![BLOB_ARCHIVE],
+            readiness: ready.clone(),
+            client_version: client_version(),
+        };
+        let mut rpc = Vec::with_capacity(config.rpc.len());
+        for server in &config.rpc {
+            let context = Arc::new(RpcContext::new(parts.clone(), server.clone())?);
+            rpc.push(RpcServer::start(context).await?);
+        }
+        let operations = match config.metrics {
+            Some(address) => {
+                let process = ProcessReader::new(config.datadir.clone());
+                Some(Operations::start(address, recorder, process, ready).await?)
+            }
+            None => None,
+        };
+        let stop_health = CancellationToken::new();
+        let health = Health {
+            datadir: config.datadir.clone(),
+            reserve_bytes: config.store.disk_reserve_bytes,
+            readiness,
+        };
+        let health = tokio::spawn(health.run(stop_health.clone()));
+        let sealer = config
+            .sealer
+            .clone()
+            .map(|sealer| DevSealer::spawn(sealer, Arc::clone(&config.spec), engine.clone(), pool));
+        info!(target: "weft::node", chain = config.chain_name, datadir = %config.datadir.display(), "started");
+        Ok(Self { config, engine, stages, rpc, operations, sealer, health, stop_health })
+    }
+
+    /// The lines that introduce the node to a person.
+    pub fn banner(&self) -> String {
+        let server = |wanted: fn(&weft_rpc::RpcConfig) -> bool| -> Option<SocketAddr> {
+            self.config
+                .rpc
+                .iter()
+                .zip(&self.rpc)
+                .find(|(config, _)| wanted(config))
+                .map(|(_, server)| server.address())
+        };
+        Banner {
+            chain_name: &self.config.chain_name,
+            chain_id: self.config.spec.chain_id(),
+            head: self.engine.head(),
+            datadir: &self.config.datadir,
+            http: server(|config| config.http),
+            websocket: server(|config| config.websocket),
+            metrics: self.operations.as_ref().map(Operations::address),
+            sealing: self.config.sealer.as_ref().map(|sealer| sealer.mode),
+            dev_accounts: self.config.rpc.iter().any(|config| !config.dev_keys.is_empty()),
+        }
+        .to_string()
+    }
+
+    /// Returns when a part that the node cannot do without has ended.
+    pub async fn stopped(&self) -> Stopped {
+        let sealer = async {
+            match &self.sealer {
+                Some(sealer) => sealer.stopped().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = self.engine.stopped() => Stopped::Failed("the engine"),
+            () = sealer => Stopped::Failed("the sealer"),
+        }
+    }
+
+    /// Stops all parts in the reverse order of their start; each finishes what it took on.
+    pub async fn shutdown(self) {
+        // Readiness goes first, so that nobody is sent here any more.
+        self.stop_health.cancel();
+        let _ = self.health.await;
+        if let Some(sealer) = self.sealer {
+            sealer.shutdown().await;
+        }
+        if let Some(operations) = self.operations {
+            operations.stop().await;
+        }
+        for server in self.rpc.into_iter().rev() {
+            server.stop().await;
+        }
+        self.engine.shutdown().await;
+        self.stages.stop().await;
+        info!(target: "weft::node", "stopped");
+    }
+}
+
+/// The work behind the head, and what tells it of the head.
+#[derive(Debug)]
+struct Stages {
+    pipeline: PipelineHandle,
+    follower: JoinHandle<()>,
+    stop: CancellationToken,
+}
+
+impl Stages {
+    fn start(engine: &EngineHandle, store: &Store) -> Self {
+        let parity = ParityCache::new(PARITY_CACHE_BYTES);
+        let events = engine.subscribe();
+        let (head, followed) = watch::channel(engine.head());
+        let stop = CancellationToken::new();
+        let pipeline =
+            Pipeline::new(store.clone()).with(BlobArchive::new(parity.clone())).run(followed, stop.clone());
+        let follower = tokio::spawn(follow(engine.clone(), events, parity, head));
+        Self { pipeline, follower, stop }
+    }
+
+    /// To be called when the engine has stopped, which ends the follower.
+    async fn stop(self) {
+        self.stop.cancel();
+        self.pipeline.stopped().await;
+        // An error would be a panic of the task, which has been logged.
+        let _ = self.follower.await;
+    }
+}
+
+/// `web3_clientVersion`, in the form that other clients use.
+fn client_version() -> String {
+    format!("weft/v{}/{}-{}", env!("CARGO_PKG_VERSION"), std::env::consts::OS, std::env::consts::ARCH)
+}
