@@ -24,7 +24,7 @@ pub struct WeftParams {
     pub blob_threshold_bytes: usize,
     /// Limit of one transaction's EIP-2718 encoding in bytes.
     pub max_tx_bytes: usize,
-    /// Limit of a block's RLP in bytes; EIP-7934's cap gives way to it.
+    /// Limit of the RLP of a block's transactions in bytes; EIP-7934's cap gives way to it.
     pub max_block_bytes: usize,
     /// Overrides of the fork's gas table; absent = Ethereum's own prices.
     pub calldata_gas: Option<CalldataGas>,

@@ -193,3 +193,6 @@ fn or_failure<T>(
         None => EvmError::from_execution(error, index),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -39,13 +39,19 @@ pub enum CaseError {
     State(#[from] compare::Difference),
     /// The node itself failed.
     #[error("engine: {0:?}")]
-    Engine(#[from] EngineError),
+    Engine(Box<EngineError>),
     /// The database failed.
     #[error("storage: {0:?}")]
     Storage(#[from] StorageError),
     /// No folder for the database.
     #[error("temporary folder: {0}")]
     Folder(#[from] std::io::Error),
+}
+
+impl From<EngineError> for CaseError {
+    fn from(error: EngineError) -> Self {
+        Self::Engine(Box::new(error))
+    }
 }
 
 /// Runs a case in a new database.
