@@ -110,9 +110,11 @@ impl Default for RpcConfig {
 }
 
 impl RpcConfig {
-    /// Raises the body limit so that a transaction of `tx_bytes_max` fits in hex.
+    /// Raises the body limit so that a transaction of `tx_bytes_max` fits in hex, and the gas cap so that
+    /// it can be called and estimated: 16 gas a byte, and what it had before to run on.
     pub fn fit_transactions(mut self, tx_bytes_max: usize) -> Self {
         self.request_bytes_max = self.request_bytes_max.max(2 * tx_bytes_max + BODY_SLACK_BYTES);
+        self.gas_cap = self.gas_cap.saturating_add(16 * tx_bytes_max as u64);
         self
     }
 }

@@ -6,6 +6,8 @@ use crate::RpcError;
 use alloy_consensus::{EthereumTypedTransaction, SignableTransaction, TxEip4844};
 use alloy_primitives::Bytes;
 use alloy_primitives::{Address, B256, Signature, eip191_hash_message, map::AddressMap};
+use std::sync::Arc;
+use tokio::sync::{Mutex, MutexGuard};
 use weft_primitives::Transaction;
 
 /// Keys by address, in the order given.
@@ -13,6 +15,7 @@ use weft_primitives::Transaction;
 pub struct DevAccounts {
     addresses: Vec<Address>,
     keys: AddressMap<B256>,
+    turn: Arc<Mutex<()>>,
 }
 
 impl DevAccounts {
@@ -35,15 +38,15 @@ impl DevAccounts {
         &self.addresses
     }
 
+    /// Held while a transaction of an unlocked account is prepared and submitted.
+    pub async fn sending(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().await
+    }
+
     /// `eth_sign`: EIP-191 personal message.
     pub fn sign_message(&self, address: Address, message: &[u8]) -> Result<Bytes, RpcError> {
         let signature = sign_hash(self.key(address)?, eip191_hash_message(message))?;
         Ok(signature.as_bytes().to_vec().into())
-    }
-
-    /// A signature over a hash (EIP-712).
-    pub fn sign_prehash(&self, address: Address, hash: B256) -> Result<Bytes, RpcError> {
-        Ok(sign_hash(self.key(address)?, hash)?.as_bytes().to_vec().into())
     }
 
     /// Signs a complete transaction.

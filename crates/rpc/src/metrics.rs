@@ -43,12 +43,22 @@ pub struct ServerMetrics {
     pub subscriptions_overrun_total: Counter,
 }
 
+/// Where the server's own time goes.
+#[derive(Clone, Metrics)]
+#[metrics(scope = "weft_rpc")]
+pub struct WorkMetrics {
+    /// Seconds of CPU from a body's bytes to decoded calldata or JSON text, per body.
+    pub parse_seconds: Histogram,
+}
+
 /// All of them.
 #[derive(Debug, Default)]
 pub struct RpcMetrics {
     methods: RwLock<HashMap<String, Arc<MethodMetrics>>>,
     /// The server as a whole.
     pub server: ServerMetrics,
+    /// Its own work.
+    pub work: WorkMetrics,
 }
 
 impl RpcMetrics {

@@ -27,6 +27,8 @@ pub struct Received {
     pub scanned: Scanned,
     /// Bytes received.
     pub bytes: usize,
+    /// Time spent on looking at them and decoding them.
+    pub parsing: Duration,
     permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -75,7 +77,7 @@ where
     let start = Instant::now();
     let mut body = body;
     let mut scanner = Scanner::new(announced.min(SCAN_HINT_BYTES_MAX));
-    let (mut bytes, mut permit) = (0usize, None::<OwnedSemaphorePermit>);
+    let (mut bytes, mut permit, mut parsing) = (0usize, None::<OwnedSemaphorePermit>, Duration::ZERO);
     loop {
         // What is already there earns more time: the rate counts over the whole body.
         let earned = Duration::from_secs_f64(bytes as f64 / config.body_rate_min as f64);
@@ -101,7 +103,11 @@ where
             Some(permit) => permit.merge(more),
             None => permit = Some(more),
         }
+        let start = std::time::Instant::now();
         scanner.push(&data);
+        parsing += start.elapsed();
     }
-    Ok(Received { scanned: scanner.finish(), bytes, permit })
+    let start = std::time::Instant::now();
+    let scanned = scanner.finish();
+    Ok(Received { scanned, bytes, parsing: parsing + start.elapsed(), permit })
 }

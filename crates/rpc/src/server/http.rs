@@ -93,6 +93,7 @@ impl HttpState {
             }
         };
         metrics.request_bytes_total.increment(received.bytes as u64);
+        self.context.metrics.work.parse_seconds.record(received.parsing.as_secs_f64());
         let (scanned, permit) = received.into_parts();
         match scanned {
             Scanned::RawTransaction { id, raw }

@@ -10,6 +10,7 @@ mod estimate;
 mod overrides;
 mod words;
 
+pub use estimate::estimate;
 pub use overrides::Session;
 pub use words::failure;
 
