@@ -18,6 +18,9 @@ use alloy_trie::root::state_root_ref_unhashed;
 use serde_json::Value;
 use weft_primitives::SealedHeader;
 
+/// Blob gas that block 0 may begin with: each block adds less than 2^37, so sums never come near 2^64.
+const GENESIS_BLOB_GAS_MAX: u64 = 1 << 62;
+
 /// A chain. Immutable once made; shared as `Arc<ChainSpec>`.
 #[derive(Clone, Debug)]
 pub struct ChainSpec {
@@ -125,6 +128,11 @@ fn genesis_header(genesis: &Genesis, schedule: &Schedule) -> Result<Header, Chai
         }
         None => INITIAL_BASE_FEE,
     };
+    for (name, gas) in [("excessBlobGas", genesis.excess_blob_gas), ("blobGasUsed", genesis.blob_gas_used)] {
+        if gas.is_some_and(|gas| gas > GENESIS_BLOB_GAS_MAX) {
+            return Err(ChainSpecError::field(name, format!("must be at most {GENESIS_BLOB_GAS_MAX}")));
+        }
+    }
     let cancun = schedule.is_cancun_active_at_timestamp(time);
     Ok(Header {
         parent_hash: genesis.parent_hash.unwrap_or_default(),

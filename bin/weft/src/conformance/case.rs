@@ -36,7 +36,7 @@ pub enum CaseError {
     },
     /// Another state.
     #[error(transparent)]
-    State(#[from] compare::Difference),
+    State(Box<compare::Difference>),
     /// The node itself failed.
     #[error("engine: {0:?}")]
     Engine(Box<EngineError>),
@@ -46,6 +46,12 @@ pub enum CaseError {
     /// No folder for the database.
     #[error("temporary folder: {0}")]
     Folder(#[from] std::io::Error),
+}
+
+impl From<compare::Difference> for CaseError {
+    fn from(difference: compare::Difference) -> Self {
+        Self::State(Box::new(difference))
+    }
 }
 
 impl From<EngineError> for CaseError {

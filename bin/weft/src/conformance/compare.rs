@@ -29,16 +29,12 @@ pub enum Difference {
         want: usize,
     },
     /// A field of an account differs.
-    #[error("account {address}: {field} is {have}, must be {want}")]
+    #[error("account {address}: {what}")]
     Field {
         /// Whose.
         address: Address,
-        /// Which.
-        field: String,
-        /// In the database.
-        have: String,
-        /// In the case.
-        want: String,
+        /// Which, what it is and what it must be.
+        what: String,
     },
     /// Reading failed.
     #[error("storage: {0:?}")]
@@ -83,18 +79,15 @@ fn account(view: &View<'_>, address: Address, want: &Account) -> Result<(), Diff
     let have = state.account_of(address)?.ok_or(Difference::Missing(address))?;
     let same = |field: &str, have: U256, want: U256| match have == want {
         true => Ok(()),
-        false => {
-            let (have, want) = (have.to_string(), want.to_string());
-            Err(Difference::Field { address, field: field.to_owned(), have, want })
-        }
+        false => Err(Difference::Field { address, what: format!("{field} is {have}, must be {want}") }),
     };
     same("balance", have.balance, want.balance)?;
     same("nonce", U256::from(have.nonce), want.nonce)?;
     let code =
         if have.has_code() { view.code(have.code_hash)?.unwrap_or_default() } else { Default::default() };
     if code != want.code {
-        let (have, want) = (code.to_string(), want.code.to_string());
-        return Err(Difference::Field { address, field: "code".to_owned(), have, want });
+        let what = format!("code is {code}, must be {}", want.code);
+        return Err(Difference::Field { address, what });
     }
     let set: BTreeMap<_, _> = want.storage.iter().filter(|(_, value)| !value.is_zero()).collect();
     for (slot, value) in &set {
