@@ -36,8 +36,8 @@ impl Store {
         let _writer = self.write()?;
         let view = self.view();
         if !view.is_empty()? {
-            let genesis = view.headers(0..=BlockNumber::MAX)?;
-            return Err(StorageError::NotEmpty(genesis.first().map(SealedHeader::hash).unwrap_or_default()));
+            let genesis = view.canonical_hash(view.first_number()?)?;
+            return Err(StorageError::NotEmpty(genesis.unwrap_or_default()));
         }
         self.inner.check_space(BATCH_ROOM_BYTES)?;
         let mut batch = WriteBatch::default();

@@ -63,12 +63,15 @@ impl FolderLock {
 /// Refuses a folder of another schema; notes ours in a new one when `create`.
 pub(crate) fn check_schema(folder: &Path, create: bool) -> Result<(), StorageError> {
     let path = folder.join(SCHEMA_FILE);
+    let current = folder.join(ROCKSDB_CURRENT);
     let found = match fs::read_to_string(&path) {
         Ok(text) => text.trim().parse().unwrap_or(0),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            if create && !folder.join(ROCKSDB_CURRENT).exists() {
+            if create && !current.exists() {
                 return write_schema(folder, &path).map_err(StorageError::io(&path));
             }
+            // Nothing there to read: say so, rather than that its version is wrong.
+            fs::metadata(&current).map_err(StorageError::io(&current))?;
             0
         }
         Err(source) => return Err(StorageError::Io { path, source }),

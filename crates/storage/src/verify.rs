@@ -13,7 +13,7 @@ use alloy_consensus::{
     transaction::SignerRecoverable,
 };
 use alloy_primitives::{Address, B256, BlockNumber, Bloom, TxHash};
-use rocksdb::{DBPinnableSlice, ReadOptions};
+use rocksdb::DBPinnableSlice;
 use std::{fmt, ops::RangeInclusive};
 use weft_primitives::{BlobIndex, Receipt, SealedHeader, keccak};
 
@@ -66,7 +66,7 @@ impl Store {
     pub fn verify_chain(&self, range: RangeInclusive<BlockNumber>) -> Result<ChainReport, StorageError> {
         let view = self.view();
         let head = view.head()?;
-        let genesis = first_number(&view)?;
+        let genesis = view.first_number()?;
         let mut verifier = Verifier { view: &view, number: head.number, report: ChainReport::default() };
         if view.canonical_hash(head.number)? != Some(head.hash) {
             verifier.problem("is named as the head and its header is another or missing");
@@ -87,13 +87,6 @@ impl Store {
         }
         Ok(verifier.report)
     }
-}
-
-fn first_number(view: &View<'_>) -> Result<BlockNumber, StorageError> {
-    let mut iterator = view.iterator(Table::Headers, ReadOptions::default());
-    iterator.seek_to_first();
-    let number = iterator.key().and_then(|key| key.try_into().ok()).map(BlockNumber::from_be_bytes);
-    number.ok_or(StorageError::Empty)
 }
 
 struct Verifier<'a> {

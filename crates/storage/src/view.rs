@@ -45,6 +45,15 @@ impl<'a> View<'a> {
         Ok(self.raw(Table::Meta, HEAD)?.is_none())
     }
 
+    /// Number of the oldest block, which is the genesis; [`StorageError::Empty`] before it.
+    pub fn first_number(&self) -> Result<BlockNumber, StorageError> {
+        let mut iterator = self.iterator(Table::Headers, ReadOptions::default());
+        iterator.seek_to_first();
+        iterator.status().map_err(|error| self.inner.error(error))?;
+        let number = iterator.key().and_then(|key| key.try_into().ok()).map(BlockNumber::from_be_bytes);
+        number.ok_or(StorageError::Empty)
+    }
+
     /// The safe block, as the last fork choice named it.
     pub fn safe(&self) -> Result<Option<BlockNumHash>, StorageError> {
         self.value(Table::Meta, SAFE)

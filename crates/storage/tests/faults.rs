@@ -94,7 +94,11 @@ fn a_reader_opens_beside_the_writer_and_cannot_write() {
     assert_eq!(reader.view().head().unwrap().number, 3, "a reader sees the moment of opening");
 
     let nothing = tempfile::tempdir().unwrap();
-    assert!(Store::open(&nothing.path().join("none"), read_only()).is_err());
+    let error = Store::open(&nothing.path().join("none"), read_only()).unwrap_err();
+    assert!(
+        matches!(&error, StorageError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound),
+        "{error}"
+    );
     assert!(!nothing.path().join("none").exists());
 }
 
