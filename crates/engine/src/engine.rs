@@ -146,7 +146,7 @@ impl Engine {
     ) -> Result<Arc<ExecutedBlock>, EngineError> {
         match self.execute(block.clone(), parent) {
             Ok(executed) => Ok(Arc::new(executed)),
-            Err(BlockError::Fatal(error)) => Err(error),
+            Err(BlockError::Fatal(error)) => Err(*error),
             Err(BlockError::Invalid { reason, .. }) => {
                 Err(EngineError::Unrepeatable { block: block.num_hash(), reason })
             }

@@ -18,7 +18,7 @@ pub enum EngineError {
     Trie(#[from] TrieError),
     /// Execution could not read its parent's state, or building failed.
     #[error("execution")]
-    Evm(#[source] EvmError),
+    Evm(#[source] Box<EvmError>),
     /// The data folder is of another chain.
     #[error(
         "the data folder holds another chain: its genesis block is {found}, the configured one is {expected}"
@@ -62,6 +62,12 @@ pub enum EngineError {
     Stopped,
 }
 
+impl From<EvmError> for EngineError {
+    fn from(error: EvmError) -> Self {
+        Self::Evm(Box::new(error))
+    }
+}
+
 impl EngineError {
     /// Whether the engine cannot go on: trying again would not help, and the node should stop.
     /// A full disk is not fatal; nothing was written and reading goes on.
@@ -90,7 +96,7 @@ pub(crate) enum BlockError {
         /// belong to the header), the same hash may come again with the right body.
         by_hash: bool,
     },
-    Fatal(EngineError),
+    Fatal(Box<EngineError>),
 }
 
 impl BlockError {
@@ -105,6 +111,6 @@ impl BlockError {
 
 impl<E: Into<EngineError>> From<E> for BlockError {
     fn from(error: E) -> Self {
-        Self::Fatal(error.into())
+        Self::Fatal(Box::new(error.into()))
     }
 }

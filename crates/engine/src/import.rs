@@ -43,7 +43,7 @@ impl Engine {
                 self.record_side_blocks();
                 Ok(status)
             }
-            Err(BlockError::Fatal(error)) => Err(error),
+            Err(BlockError::Fatal(error)) => Err(*error),
             Err(BlockError::Invalid { reason, by_hash }) => {
                 warn!(target: "weft::engine", number, %hash, reason, "invalid block");
                 self.metrics.invalid_blocks.increment(1);
@@ -105,7 +105,7 @@ impl Engine {
             timed(&self.metrics.execute_seconds, || self.evm.execute(&block, state)).map_err(|error| {
                 match error {
                     EvmError::Invalid(reason) => BlockError::invalid(reason),
-                    error => BlockError::Fatal(EngineError::Evm(error)),
+                    error => EngineError::from(error).into(),
                 }
             })?;
         rules::check_output(&self.spec, block.header.header(), &output).map_err(BlockError::invalid)?;

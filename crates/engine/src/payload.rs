@@ -119,7 +119,7 @@ impl Engine {
         let state = self.overlay(view, parent)?;
         let mut builder = self.evm.build(parent.header(), next, state).map_err(|error| match error {
             EvmError::Invalid(reason) => EngineError::Attributes(reason.to_string()),
-            error => EngineError::Evm(error),
+            error => error.into(),
         })?;
         let transactions = match &self.pool {
             Some(pool) => {
@@ -130,7 +130,7 @@ impl Engine {
             }
             None => Vec::new(),
         };
-        let (header, output) = builder.finish().map_err(EngineError::Evm)?;
+        let (header, output) = builder.finish()?;
         Ok(Filled { header, output, transactions })
     }
 }
@@ -163,7 +163,7 @@ impl Engine {
                     misfits = 0;
                     transactions.push(tx);
                 }
-                Err(PushError::Fatal(error)) => return Err(EngineError::Evm(error)),
+                Err(PushError::Fatal(error)) => return Err(error.into()),
                 Err(PushError::DoesNotFit) => {
                     misfits += 1;
                     best.mark_invalid(&tx);

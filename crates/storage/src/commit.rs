@@ -96,7 +96,8 @@ impl Store {
         Ok(())
     }
 
-    /// Notes the fork choice's safe and finalized blocks; `None` leaves what is there. Fsynced.
+    /// Notes the fork choice's safe and finalized blocks; `None` leaves what is there. Not
+    /// fsynced: a power cut may bring back the marks of before, and no block waits twice for the disk.
     pub fn set_forkchoice(
         &self,
         safe: Option<BlockNumHash>,
@@ -112,7 +113,7 @@ impl Store {
             }
             batch.put_cf(self.inner.table(Table::Meta), key, new.to_bytes());
         }
-        if batch.is_empty() { Ok(()) } else { self.inner.commit(batch) }
+        if batch.is_empty() { Ok(()) } else { self.inner.note(batch) }
     }
 
     /// Into the batch, or past the log and onto the disk when there is much of it.

@@ -138,6 +138,13 @@ impl Inner {
         self.db.write_opt(batch, &options).map_err(|error| self.error(error))
     }
 
+    /// Applies a batch that may be lost with the power, together with nothing that came before it. Survives the
+    /// process.
+    pub(crate) fn note(&self, batch: WriteBatch) -> Result<(), StorageError> {
+        self.metrics.bytes_logged.increment(batch.size_in_bytes() as u64);
+        self.db.write(batch).map_err(|error| self.error(error))
+    }
+
     /// Writes large values past the log, one at a time, and flushes them to the disk. They mean
     /// nothing until a batch refers to them; a crash in between leaves orphans that no read finds.
     pub(crate) fn put_unlogged<K: AsRef<[u8]>, V: AsRef<[u8]>>(

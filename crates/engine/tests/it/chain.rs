@@ -7,9 +7,7 @@ use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
 use alloy_signer_local::{MnemonicBuilder, PrivateKeySigner, coins_bip39::English};
 use std::{path::Path, sync::Arc};
 use weft_chainspec::ChainSpec;
-use weft_engine::{
-    CanonicalEvent, Engine, EngineConfig, EngineError, ForkchoiceState, PayloadAttributes, PayloadStatus,
-};
+use weft_engine::{CanonicalEvent, Engine, EngineConfig, ForkchoiceState, PayloadAttributes, PayloadStatus};
 use weft_pool::{Pool, PoolConfig};
 use weft_primitives::{PreparedBlock, SealedHeader, StoredAccount, Transaction};
 use weft_storage::{Store, StoreOptions};
@@ -36,24 +34,21 @@ impl Node {
 
     pub fn with_config(spec: &Arc<ChainSpec>, config: EngineConfig, with_pool: bool) -> Self {
         let folder = tempfile::tempdir().expect("temporary folder");
-        let mut node = Self::open(spec, folder.path(), config, with_pool).expect("an empty folder opens");
+        let mut node = Self::open(spec, folder.path(), config, with_pool);
         node.folder = Some(folder);
         node
     }
 
-    pub fn open(
-        spec: &Arc<ChainSpec>,
-        path: &Path,
-        config: EngineConfig,
-        with_pool: bool,
-    ) -> Result<Self, EngineError> {
-        let store = Store::open(path, StoreOptions::default())?;
+    pub fn open(spec: &Arc<ChainSpec>, path: &Path, config: EngineConfig, with_pool: bool) -> Self {
+        let store = Store::open(path, StoreOptions::default()).expect("the folder opens");
         // The pool reads the head, so that genesis comes first.
-        weft_engine::init_genesis(spec, &store)?;
-        let pool =
-            with_pool.then(|| Pool::new(spec.clone(), store.clone(), PoolConfig::default()).expect("a pool"));
-        let engine = Engine::new(spec.clone(), store.clone(), pool.clone(), config)?;
-        Ok(Self { engine, store, pool, folder: None })
+        weft_engine::init_genesis(spec, &store).expect("the folder is empty or of this chain");
+        let pool = with_pool.then(|| {
+            Pool::new(spec.clone(), store.clone(), PoolConfig::default())
+                .expect("a pool opens over its chain")
+        });
+        let engine = Engine::new(spec.clone(), store.clone(), pool.clone(), config).expect("an engine opens");
+        Self { engine, store, pool, folder: None }
     }
 
     pub fn head(&self) -> &SealedHeader {

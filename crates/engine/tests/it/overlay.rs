@@ -79,8 +79,8 @@ async fn random_chain(spec: &Arc<ChainSpec>, seed: u64, length: usize) -> (Vec<P
 #[tokio::test]
 async fn a_branch_in_memory_gives_the_state_of_a_committed_one() {
     let spec = paris();
-    for seed in 0..8 {
-        let (blocks, one_by_one) = random_chain(&spec, seed, 12).await;
+    for seed in 0..3 {
+        let (blocks, one_by_one) = random_chain(&spec, seed, 9).await;
         one_by_one.check_state();
         let tip = blocks.last().expect("blocks");
 
@@ -91,7 +91,7 @@ async fn a_branch_in_memory_gives_the_state_of_a_committed_one() {
         at_once.check_state();
 
         let mut from_elsewhere = Node::follower(&spec);
-        let (other, _) = random_chain(&spec, seed + 1_000, 7).await;
+        let (other, _) = random_chain(&spec, seed + 1_000, 5).await;
         other.iter().for_each(|block| from_elsewhere.follow(block));
         blocks.iter().for_each(|block| from_elsewhere.import(block));
         let event = from_elsewhere.choose(tip).expect("a change");

@@ -62,7 +62,7 @@ async fn coming_back_needs_no_block_twice() {
     let mut node = Node::proposer(&spec);
     let alice = dev_account(0);
     node.submit([Tx::data(0, noise(1, 200_000)).sign(&alice, spec.chain_id())]).await;
-    let first = vec![node.seal(), node.seal()];
+    let first = [node.seal(), node.seal()];
     let mut other = Node::follower(&spec);
     let second = extend(&mut other, 3, 1);
     second.iter().for_each(|block| node.import(block));

@@ -10,7 +10,7 @@ use weft_storage::{Store, StoreOptions};
 async fn a_node_goes_on_where_it_was() {
     let spec = Arc::new(ChainSpec::dev());
     let folder = tempfile::tempdir().expect("a folder");
-    let open = || Node::open(&spec, folder.path(), EngineConfig::default(), true).expect("opens");
+    let open = || Node::open(&spec, folder.path(), EngineConfig::default(), true);
     let alice = dev_account(0);
     let mut follower = Node::follower(&spec);
     for nonce in 0..4 {
@@ -32,7 +32,7 @@ async fn a_node_goes_on_where_it_was() {
 fn the_folder_of_another_chain_is_refused_by_both_names() {
     let folder = tempfile::tempdir().expect("a folder");
     let dev = Arc::new(ChainSpec::dev());
-    drop(Node::open(&dev, folder.path(), EngineConfig::default(), false).expect("opens"));
+    drop(Node::open(&dev, folder.path(), EngineConfig::default(), false));
     let json = ChainSpec::dev_json()
         .replace("\"chainId\": 1337", "\"chainId\": 1338")
         .replace("\"nonce\": \"0x0\"", "\"nonce\": \"0x1\"");
@@ -45,14 +45,14 @@ fn the_folder_of_another_chain_is_refused_by_both_names() {
         text.contains(&dev.genesis_hash().to_string()) && text.contains(&other.genesis_hash().to_string()),
         "{text}"
     );
-    drop(Node::open(&dev, folder.path(), EngineConfig::default(), false).expect("still its own"));
+    drop(Node::open(&dev, folder.path(), EngineConfig::default(), false));
 }
 
 #[test]
 fn a_full_disk_stops_nothing_but_the_commit() {
     let spec = Arc::new(ChainSpec::dev());
     let folder = tempfile::tempdir().expect("a folder");
-    drop(Node::open(&spec, folder.path(), EngineConfig::default(), false).expect("opens"));
+    drop(Node::open(&spec, folder.path(), EngineConfig::default(), false));
     let full = StoreOptions { disk_reserve_bytes: u64::MAX, ..Default::default() };
     let store = Store::open(folder.path(), full).expect("opens");
     let mut engine = Engine::new(spec.clone(), store.clone(), None, EngineConfig::default()).expect("opens");
@@ -69,7 +69,7 @@ fn a_full_disk_stops_nothing_but_the_commit() {
         assert_eq!(store.view().head().expect("a head").number, 0);
     }
     drop((engine, store));
-    let mut node = Node::open(&spec, folder.path(), EngineConfig::default(), false).expect("opens");
+    let mut node = Node::open(&spec, folder.path(), EngineConfig::default(), false);
     node.follow(&block);
     node.check_state();
 }
