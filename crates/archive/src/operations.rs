@@ -69,7 +69,7 @@ pub fn repair(
     let (encoded, bytes) = match encoded.filter(|(encoded, _)| encoded.cell_hashes == blob.hashes()) {
         Some(good) => good,
         None => {
-            let bytes = blob.from_shards(0..blob.chunk_count())?;
+            let bytes = blob.shards(0..blob.chunk_count())?;
             (encode_blob(block.geometry(), &bytes), bytes.into())
         }
     };

@@ -84,7 +84,7 @@ impl BlobReader<'_> {
 
     /// The blob's chunks `chunks` from columns of the shard store, each cell checked, and checked again
     /// where it was computed. Damaged cells count as missing.
-    pub(crate) fn from_shards(&self, chunks: std::ops::Range<usize>) -> Result<Vec<u8>, RetrieveError> {
+    pub(crate) fn shards(&self, chunks: std::ops::Range<usize>) -> Result<Vec<u8>, RetrieveError> {
         let geometry = self.block.geometry();
         let mut columns = ColumnReader::new(self)?;
         let mut bytes = Vec::new();
@@ -109,7 +109,7 @@ impl BlobReader<'_> {
                 let start = (chunk * size).min(body.len());
                 Ok(body.slice(start..(start + size).min(body.len())))
             }
-            None => Ok(self.from_shards(chunk..chunk + 1)?.into()),
+            None => Ok(self.shards(chunk..chunk + 1)?.into()),
         }
     }
 

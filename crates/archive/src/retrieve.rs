@@ -66,7 +66,7 @@ impl Retriever {
         let blob = block.blob_of_chunk(entry.first_chunk)?;
         let chunks = blob.chunks_of(bytes.clone())?;
         let skipped = chunks.start as u64 * block.geometry().chunk_bytes() as u64;
-        let decoded = Bytes::from(blob.from_shards(chunks)?);
+        let decoded = Bytes::from(blob.shards(chunks)?);
         Ok(Some(decoded.slice(memory(bytes.start - skipped)..memory(bytes.end - skipped))))
     }
 

@@ -78,15 +78,12 @@ impl BlobArchive {
             return Ok(Arc::clone(kept));
         }
         self.metrics.parity_misses.increment(1);
-        let from_body = match blob.body()? {
-            Some(body) => Some(encode_blob(block.geometry(), &body)),
-            None => None,
-        };
+        let from_body = blob.body()?.map(|body| encode_blob(block.geometry(), &body));
         if let Some(encoded) = from_body.filter(|encoded| encoded.cell_hashes == blob.hashes()) {
             return Ok(Arc::new(encoded));
         }
         // The body was dropped, or rotted: what the columns give back is checked.
-        let bytes = blob.from_shards(0..blob.chunk_count())?;
+        let bytes = blob.shards(0..blob.chunk_count())?;
         Ok(Arc::new(encode_blob(block.geometry(), &bytes)))
     }
 }

@@ -98,7 +98,7 @@ pub fn verify_block(store: &Store, number: BlockNumber) -> Result<Option<BlockRe
                 report.problems.push(Problem::Column { block: number, blob: blob.index, column });
             }
         }
-        if !whole && blob.from_shards(0..blob.chunk_count()).is_err() {
+        if !whole && blob.shards(0..blob.chunk_count()).is_err() {
             report.problems.push(Problem::Lost { block: number, tx: blob.entry.tx_hash });
         }
     }

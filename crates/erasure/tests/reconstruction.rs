@@ -157,7 +157,7 @@ fn a_commitment_over_non_zero_padding_does_not_decode() {
             })
             .collect();
         assert_eq!(
-            decode_blob(geometry, &summary.blobs[0], &[given.clone()]),
+            decode_blob(geometry, &summary.blobs[0], std::slice::from_ref(&given)),
             Err(DecodeError::Padding { chunk: ChunkIndex(0) })
         );
         // Claiming another length does not help: it asks for other cell sizes or shows the byte.

@@ -22,7 +22,12 @@ impl Geometry {
     pub const DEV: Self = Self { version: 1, data_shards: 4, parity_shards: 7, chunk_bytes: 131_072 };
 
     /// Refuses everything that PROTOCOL §1 does not allow.
-    pub const fn new(version: u16, data_shards: u16, parity_shards: u16, chunk_bytes: u32) -> Result<Self, GeometryError> {
+    pub const fn new(
+        version: u16,
+        data_shards: u16,
+        parity_shards: u16,
+        chunk_bytes: u32,
+    ) -> Result<Self, GeometryError> {
         if version != 1 {
             return Err(GeometryError::Version(version));
         }
@@ -92,7 +97,12 @@ struct RawGeometry {
 
 impl From<Geometry> for RawGeometry {
     fn from(g: Geometry) -> Self {
-        Self { version: g.version, data_shards: g.data_shards, parity_shards: g.parity_shards, chunk_bytes: g.chunk_bytes }
+        Self {
+            version: g.version,
+            data_shards: g.data_shards,
+            parity_shards: g.parity_shards,
+            chunk_bytes: g.chunk_bytes,
+        }
     }
 }
 

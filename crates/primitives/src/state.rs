@@ -1,7 +1,10 @@
 //! What a block (or a chain of pending blocks, or an unwind) changes in the hashed state and in its tries.
 
 use crate::StoredAccount;
-use alloy_primitives::{B256, U256, map::{B256Map, HashMap}};
+use alloy_primitives::{
+    B256, U256,
+    map::{B256Map, HashMap},
+};
 use alloy_trie::BranchNodeCompact;
 use nybbles::Nibbles;
 
