@@ -39,7 +39,8 @@ use std::sync::Arc;
 /// All methods of the configured namespaces. A new namespace is one line here and one module;
 /// `debug`, `trace`, `engine` and `admin` have their place in this table.
 fn module(context: &Arc<RpcContext>) -> Result<RpcModule<Arc<RpcContext>>, RegisterMethodError> {
-    const NAMESPACES: [(&str, fn(&mut Registrar)); 5] = [
+    type Register = fn(&mut Registrar);
+    const NAMESPACES: [(&str, Register); 5] = [
         ("eth", eth::register),
         ("net", net::register),
         ("web3", web3::register),

@@ -1,5 +1,7 @@
 //! What the methods answer over a chain of a few blocks: shapes, errors, reorganisations.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, bytes, hex, keccak256};
@@ -303,7 +305,7 @@ async fn polling_filters_tell_of_a_reorganisation() {
     assert_ne!(receipt["blockHash"], json!(first));
     assert_eq!(node.call("eth_getBlockByHash", json!([first, false])).await, Value::Null);
 
-    assert_eq!(node.call("eth_getFilterLogs", json!([logs])).await.as_array().map(Vec::len).is_some(), true);
+    assert!(node.call("eth_getFilterLogs", json!([logs])).await.is_array());
     assert_eq!(node.call("eth_uninstallFilter", json!([logs])).await, true);
     assert_eq!(node.call("eth_uninstallFilter", json!([logs])).await, false);
 }

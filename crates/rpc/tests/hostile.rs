@@ -1,5 +1,7 @@
 //! Requests that are too large, too deep, too slow, too many, or not JSON at all.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use alloy_primitives::{Address, Bytes, TxKind, hex};

@@ -1,5 +1,7 @@
 //! Subscriptions, and what one WebSocket connection may have under way.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use alloy_primitives::{B256, Bytes, TxKind, hex, keccak256};

@@ -130,7 +130,7 @@ fn journal_logs(
         match entry {
             JournalEntry::Reverted(digest) => append(context, digest, filter, true, &mut logs)?,
             JournalEntry::Committed { block, bloom }
-                if filter.matches_block(block) && matches_bloom(filter, *bloom) =>
+                if filter.matches_block(block) && matches_bloom(filter, **bloom) =>
             {
                 if let Some(digest) = journal_digest(context, &view, *block, &entries[at..])? {
                     append(context, &digest, filter, false, &mut logs)?;

@@ -105,10 +105,10 @@ impl Scanner {
 
     /// The body is complete.
     pub fn finish(mut self) -> Scanned {
-        if self.phase == Phase::Tail {
-            if let Some(id) = self.envelope_id() {
-                return Scanned::RawTransaction { id, raw: std::mem::take(&mut self.decoded).into() };
-            }
+        if self.phase == Phase::Tail
+            && let Some(id) = self.envelope_id()
+        {
+            return Scanned::RawTransaction { id, raw: std::mem::take(&mut self.decoded).into() };
         }
         self.give_up(&[]);
         Scanned::Plain(self.head)

@@ -1,5 +1,5 @@
 //! A real small chain behind a real server: store, pool, engine, and blocks that the test seals itself.
-#![allow(dead_code)] // not every test file uses all of it
+#![allow(dead_code, clippy::unwrap_used)] // not every test file uses all of it
 
 use alloy_consensus::{SignableTransaction, TxEip1559, TxEnvelope};
 use alloy_eips::eip2718::Encodable2718;
@@ -35,8 +35,13 @@ pub struct Node {
 impl Node {
     /// The dev chain at genesis, served with `config` on a free port.
     pub async fn start(config: RpcConfig) -> Self {
+        Self::start_with(ChainSpec::dev(), config).await
+    }
+
+    /// Another chain at its genesis.
+    pub async fn start_with(spec: ChainSpec, config: RpcConfig) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let spec = Arc::new(ChainSpec::dev());
+        let spec = Arc::new(spec);
         let store =
             Store::open(folder.path(), StoreOptions { disk_reserve_bytes: 0, ..StoreOptions::default() })
                 .unwrap();
@@ -93,7 +98,7 @@ impl Node {
     }
 
     /// Returns when the server has taken in that `hash` is the head.
-    async fn settled(&self, hash: B256) {
+    pub async fn settled(&self, hash: B256) {
         let context = self.server.context();
         let mut changes = context.head.subscribe();
         let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
