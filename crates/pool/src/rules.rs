@@ -137,14 +137,14 @@ impl Rules {
         let (accounts, slots) = tx.access_list().map_or((0, 0), |list| {
             (list.len() as u64, list.iter().map(|item| item.storage_keys.len() as u64).sum())
         });
-        let needed = self.gas.initial_tx_gas(
-            tx.input(),
-            tx.is_create(),
+        let cost = gas::IntrinsicCost {
+            input: tx.input(),
+            is_create: tx.is_create(),
             accounts,
             slots,
-            tx.authorization_count().unwrap_or(0),
-            None,
-        );
+            authorizations: tx.authorization_count().unwrap_or(0),
+        };
+        let needed = cost.gas(&self.gas);
         let gas = tx.gas_limit();
         if gas < needed.initial_total_gas() {
             return Err(PoolError::IntrinsicGas { gas, needed: needed.initial_total_gas() });
