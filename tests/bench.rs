@@ -34,7 +34,16 @@ fn calldata_is_measured_and_reconstructed_to_the_last_byte() {
     assert_eq!(report["read_back"]["reconstructed_bytes"], 4 * (128 << 10), "from shards alone");
     let parts: Vec<&str> =
         report["parts"].as_array().expect("parts").iter().filter_map(|part| part["part"].as_str()).collect();
-    for part in ["JSON and hex", "hashing", "recovery", "encoding", "execution", "roots", "writing"] {
+    for part in [
+        "HTTP, JSON, hex",
+        "hashing",
+        "recovery",
+        "encoding",
+        "execution",
+        "roots",
+        "writing blocks",
+        "writing parity",
+    ] {
         assert!(parts.contains(&part), "{part} is not in {parts:?}");
     }
 }

@@ -19,7 +19,7 @@ Examples:
 
 /// An EVM-compatible data-availability node: large calldata becomes shards that anyone can check against the block header.
 #[derive(Parser, Debug)]
-#[command(name = "weft", version, about, after_help = AFTER_HELP, propagate_version = true)]
+#[command(name = "weft", version, about, after_help = AFTER_HELP, propagate_version = true, args_override_self = true)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,

@@ -18,7 +18,12 @@ use std::{
     path::PathBuf,
     time::Duration,
 };
+use weft_pool::PoolConfig;
+use weft_storage::StoreOptions;
 
+const MIB: usize = 1 << 20;
+/// Calldata of 16 MiB at Ethereum's floor price, and some.
+const GAS_CAP: u64 = 1_000_000_000;
 /// Port of the JSON-RPC server, HTTP and WebSocket alike.
 const RPC_PORT: u16 = 8545;
 /// Where `--dev` serves metrics.
@@ -245,6 +250,7 @@ pub enum LogFormat {
 impl NodeArgs {
     /// What holds where no source says anything. `dev` changes some of it.
     pub fn defaults(dev: bool) -> Self {
+        let (pool, store) = (PoolConfig::default(), StoreOptions::default());
         let namespaces: Vec<String> = NAMESPACES.iter().map(ToString::to_string).collect();
         Self {
             datadir: None,
@@ -264,15 +270,15 @@ impl NodeArgs {
             rpc_max_request_size: Some(64),
             rpc_max_response_size: Some(160),
             rpc_max_connections: Some(500),
-            rpc_gascap: Some(50_000_000_000),
-            txpool_max_count: Some(50_000),
-            txpool_max_size: Some(384),
-            txpool_max_account_slots: Some(1024),
-            txpool_pricebump: Some(10),
+            rpc_gascap: Some(GAS_CAP),
+            txpool_max_count: Some(pool.transactions_max),
+            txpool_max_size: Some(pool.bytes_max / MIB),
+            txpool_max_account_slots: Some(pool.account_slots_max),
+            txpool_pricebump: Some(pool.price_bump_percent),
             txpool_minimum_priority_fee: Some(0),
-            txpool_max_admission_size: Some(128),
+            txpool_max_admission_size: Some(pool.admission_bytes_max / MIB),
             txpool_admission_threads: None,
-            db_cache_size: Some(128),
+            db_cache_size: Some(store.cache_bytes / MIB),
             db_min_free: Some(256),
             metrics: dev.then_some(DEV_METRICS),
             log_format: Some(LogFormat::Terminal),

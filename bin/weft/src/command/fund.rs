@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Distance of the looks for a receipt.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Spreads nine tenths of what the dev accounts own over `accounts`, evenly, and waits for the receipts.
+/// Spreads half of what the dev accounts own over `accounts`, evenly, and waits for the receipts.
 pub fn fund(client: &mut Client, accounts: &[Address]) -> Result<()> {
     let chain_id: U64 = client.call("eth_chainId", ())?;
     let fees = Fees::ask(client)?;
@@ -34,7 +34,7 @@ pub fn fund(client: &mut Client, accounts: &[Address]) -> Result<()> {
         let signer = derive(DEV_MNEMONIC, index)?;
         let from = signer.address();
         let balance: U256 = client.call("eth_getBalance", (from, "latest"))?;
-        let value = balance / U256::from(accounts.len()) / U256::from(10) * U256::from(9);
+        let value = balance / U256::from(2 * accounts.len());
         if value.is_zero() {
             bail!("dev account {from} has no money: is this a dev chain?");
         }

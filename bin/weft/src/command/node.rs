@@ -5,9 +5,13 @@ use crate::{
     settings::resolve::{Sources, node_config},
 };
 use eyre::{Context, Result, bail};
-use std::process;
+use std::{
+    process,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+};
 use tokio::{
-    runtime,
+    runtime::{Builder, Runtime},
     signal::unix::{SignalKind, signal},
 };
 use tracing::{info, warn};
@@ -22,8 +26,7 @@ pub fn run(sources: &Sources) -> Result<()> {
     logging::init(&settings)?;
     let config = node_config(&settings)?;
     let recorder = install_recorder()?;
-    let runtime = runtime::Builder::new_multi_thread().enable_all().thread_name("weft-async").build()?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).wrap_err("SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).wrap_err("SIGINT")?;
         let node = Node::start(config, recorder).await?;
@@ -46,6 +49,18 @@ pub fn run(sources: &Sources) -> Result<()> {
             Stopped::Failed(part) => bail!("{part} could not go on; the log says why"),
         }
     })
+}
+
+/// The asynchronous threads. Those that serve are told apart by name from those that may block (stages, reads of the
+/// database), so that a profile or `/proc` says who used the time; the runtime starts all of the former first.
+fn runtime() -> Result<Runtime> {
+    let workers = thread::available_parallelism().map_or(2, usize::from);
+    let started = AtomicUsize::new(0);
+    let name = move || match started.fetch_add(1, Ordering::Relaxed) < workers {
+        true => "weft-async".to_owned(),
+        false => "weft-blocking".to_owned(),
+    };
+    Ok(Builder::new_multi_thread().worker_threads(workers).enable_all().thread_name_fn(name).build()?)
 }
 
 /// Safe at any moment: what was acknowledged is on the disk.

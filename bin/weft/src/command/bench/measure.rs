@@ -61,7 +61,9 @@ impl Target {
 
     fn metrics(&self) -> Result<Snapshot> {
         match self {
-            Self::Own { node, .. } => Ok(Snapshot::parse(&node.metrics()?)),
+            Self::Own { node, .. } => {
+                Ok(Snapshot::new(&node.metrics()?, process::cpu_time_by_thread(node.pid())?))
+            }
             Self::Other { .. } => Ok(Snapshot::default()),
         }
     }

@@ -51,7 +51,9 @@ impl Report {
         let has_blobs = megabytes > 0.0;
         // Parity is on disk no earlier than its block.
         let persisting = persisted_at.filter(|_| has_blobs).map(|at| since(Some(at)).max(including));
-        let encoded = after.metrics.get(ENCODED_BYTES) - before.metrics.get(ENCODED_BYTES);
+        // Below the threshold there is nothing to encode; the pool counts signatures and fees as well, which are not calldata.
+        let encoded = (after.metrics.get(ENCODED_BYTES) - before.metrics.get(ENCODED_BYTES))
+            .min(totals.submitted_bytes as f64);
         let node_cpu =
             after.node_cpu.zip(before.node_cpu).map(|(after, before)| after.saturating_sub(before));
         let own_cpu = after.own_cpu.saturating_sub(before.own_cpu);
@@ -69,7 +71,7 @@ impl Report {
             submitted_mb_per_second: rate(totals.submitted_bytes as f64 / 1e6, submitting),
             included_mb_per_second: rate(megabytes, including),
             included_tx_per_second: rate(totals.included_count as f64, including),
-            encoded_mb_per_second: (encoded > 0.0).then(|| rate(encoded / 1e6, including)),
+            encoded_mb_per_second: (encoded > 0.0).then(|| rate(encoded / 1e6, submitting)),
             persisted_mb_per_second: persisting.map(|seconds| rate(megabytes, seconds)),
             latency_p50_ms: ms(0.5),
             latency_p99_ms: ms(0.99),
@@ -84,8 +86,8 @@ impl Report {
     }
 }
 
-/// Bytes of blobs whose cells the pool has computed.
-const ENCODED_BYTES: &str = "weft_pool_encoded_bytes";
+/// Bytes of transactions that the pool took, which it does when their cells are computed.
+const ENCODED_BYTES: &str = "weft_pool_admitted_bytes_total";
 
 /// A figure that may not have been measured.
 struct Maybe(Option<f64>, &'static str);
@@ -144,11 +146,19 @@ impl fmt::Display for Report {
         writeln!(f, "node memory   {} at its peak", Maybe(self.node_peak_memory_mib, "MiB"))?;
         writeln!(f, "refused       {} submissions as busy, each repeated until taken", self.refused)?;
         if !self.parts.is_empty() {
-            writeln!(f, "where the node's time goes, ms per MB over all threads (floor of one core):")?;
+            writeln!(
+                f,
+                "where the node's time goes, in ms per MB over all threads (floor: one core at the speed of the fastest scalar code):"
+            )?;
         }
-        for PartTime { part, ms_per_mb, floor_ms_per_mb } in &self.parts {
-            let floor = floor_ms_per_mb.map_or("no floor".into(), |floor| format!("floor {floor:.2}"));
-            writeln!(f, "  {part:<13} {ms_per_mb:.2} ({floor})")?;
+        for PartTime { part, ms_per_mb, floor_ms_per_mb, wall } in &self.parts {
+            let floor = floor_ms_per_mb.map(|floor| format!("floor {floor:.2}"));
+            let note = [floor.as_deref(), wall.then_some("waiting included")]
+                .into_iter()
+                .flatten()
+                .collect::<Vec<_>>();
+            let note = if note.is_empty() { String::new() } else { format!(" ({})", note.join(", ")) };
+            writeln!(f, "  {part:<17}{ms_per_mb:.2}{note}")?;
         }
         let ReadBack { transactions, bytes, reconstructed_bytes } = self.read_back;
         writeln!(f, "read back     {transactions} transactions, {bytes} bytes, every byte right")?;
