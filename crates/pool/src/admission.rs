@@ -118,6 +118,7 @@ impl Admission {
     pub(crate) async fn submit(&self, raw: Bytes, origin: Origin) -> Result<TxHash, PoolError> {
         let deadline = Deadline::now() + self.core.config().admission_wait;
         let result = self.submit_until(raw, origin, deadline).await;
+        self.core.metrics().in_flight_bytes.set(self.in_flight() as f64);
         if let Err(error) = &result {
             self.core.metrics().refused(error);
         }

@@ -58,3 +58,74 @@ impl Accounts for Store {
         addresses.iter().map(read).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Pool, PoolConfig, PoolError,
+        testing::{address, transfer},
+    };
+    use alloy_primitives::{Bytes, keccak256, map::B256Map};
+    use std::sync::Arc;
+    use weft_chainspec::ChainSpec;
+    use weft_primitives::{HashedPostState, StoredAccount, TrieUpdates};
+    use weft_storage::StoreOptions;
+
+    /// A store whose genesis has key 1 funded, key 2 as a contract, key 3 delegated.
+    fn store(folder: &std::path::Path) -> Store {
+        let store = Store::open(folder, StoreOptions::default()).unwrap();
+        let mut delegation = DELEGATION_PREFIX.to_vec();
+        delegation.extend([7; 20]);
+        let codes = [Bytes::new(), Bytes::from_static(&[0xef, 1]), Bytes::from(delegation)];
+        let (mut state, mut code) = (HashedPostState::default(), B256Map::default());
+        for (key, bytes) in (1..).zip(codes) {
+            let code_hash = keccak256(&bytes);
+            let account = StoredAccount {
+                nonce: key,
+                balance: U256::from(1u128 << 80),
+                code_hash,
+                ..Default::default()
+            };
+            state.accounts.insert(keccak256(address(key)), Some(account));
+            if !bytes.is_empty() {
+                code.insert(code_hash, bytes);
+            }
+        }
+        store
+            .commit_genesis(ChainSpec::dev().genesis_header(), &state, &code, &TrieUpdates::default())
+            .unwrap();
+        store
+    }
+
+    #[test]
+    fn accounts_come_from_the_head() {
+        let folder = tempfile::tempdir().unwrap();
+        let accounts =
+            store(folder.path()).accounts(&[address(3), address(9), address(1), address(2)]).unwrap();
+        assert_eq!(accounts.iter().map(|account| account.nonce).collect::<Vec<_>>(), [3, 0, 1, 2]);
+        let kinds: Vec<_> =
+            accounts.iter().map(|account| (account.is_contract(), account.delegated)).collect();
+        assert_eq!(kinds, [(false, true), (false, false), (false, false), (true, false)]);
+        assert_eq!(accounts[1], Account::default());
+    }
+
+    #[tokio::test]
+    async fn a_pool_over_a_store_judges_by_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let pool =
+            Pool::new(Arc::new(ChainSpec::dev()), store(folder.path()), PoolConfig::default()).unwrap();
+        pool.submit(transfer(1, 1).raw()).await.unwrap();
+        pool.submit(transfer(3, 3).raw()).await.unwrap();
+        let refused = pool.submit(transfer(2, 2).raw()).await.unwrap_err();
+        assert!(matches!(refused, PoolError::SenderNotEoa { .. }), "{refused}");
+        assert_eq!(pool.submit(transfer(9, 0).raw()).await.unwrap_err().reason(), "funds");
+    }
+
+    #[test]
+    fn a_pool_over_an_empty_store_starts_at_genesis() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), StoreOptions::default()).unwrap();
+        assert!(Pool::new(Arc::new(ChainSpec::dev()), store, PoolConfig::default()).is_ok());
+    }
+}
