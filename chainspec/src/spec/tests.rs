@@ -1,3 +1,5 @@
+//! Chains from genesis files: what is read, what is refused, and the hashes that follow.
+
 use super::*;
 use proptest::prelude::*;
 

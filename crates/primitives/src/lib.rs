@@ -1,4 +1,5 @@
-//! The node's concrete types, built on alloy and reth-primitives-traits.
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
 
 mod account;
 mod blob;

@@ -1,3 +1,5 @@
+//! Every lane width against alloy's keccak, at every length around a block of the sponge.
+
 use super::{lanes::hash_all, *};
 use alloy_primitives::keccak256;
 use proptest::prelude::*;
