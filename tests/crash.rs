@@ -87,14 +87,16 @@ fn assert_clean(datadir: &Path) {
 /// Loads the node from several accounts, kills it after a while; gives what was acknowledged and the height then.
 fn under_load(node: Node, random: &mut StdRng, load: Duration) -> (Vec<Acknowledged>, u64) {
     let dead = AtomicBool::new(false);
-    let seeds: Vec<u64> = (0..SENDERS).map(|_| random.random()).collect();
+    // Opened before anything can be killed.
+    let accounts: Vec<(Account, u64)> =
+        (0..SENDERS).map(|index| (Account::open(&node, index), random.random())).collect();
     let mut height = 0;
     let acknowledged = thread::scope(|scope| {
-        let senders: Vec<_> = (0..SENDERS)
-            .zip(&seeds)
-            .map(|(index, seed)| {
+        let senders: Vec<_> = accounts
+            .into_iter()
+            .map(|(account, seed)| {
                 let (node, dead) = (&node, &dead);
-                scope.spawn(move || send_until_dead(node, index, *seed, dead))
+                scope.spawn(move || send_until_dead(node, account, seed, dead))
             })
             .collect();
         let begun = Instant::now();
@@ -110,9 +112,8 @@ fn under_load(node: Node, random: &mut StdRng, load: Duration) -> (Vec<Acknowled
 }
 
 /// Sends transactions of all sizes, one after the other, until the node does not answer any more.
-fn send_until_dead(node: &Node, index: u32, seed: u64, dead: &AtomicBool) -> Vec<Acknowledged> {
+fn send_until_dead(node: &Node, mut account: Account, seed: u64, dead: &AtomicBool) -> Vec<Acknowledged> {
     let mut random = StdRng::seed_from_u64(seed);
-    let mut account = Account::open(node, index);
     let mut acknowledged = Vec::new();
     while !dead.load(Ordering::Relaxed) {
         let input = match random.random_range(0..4) {

@@ -2,7 +2,7 @@
 //!
 //! Every setting is an `Option`: `None` means "this source says nothing". [`NodeArgs`] is what clap fills from
 //! flags and `WEFT_*` variables (a flag wins), what a TOML file deserialises to, and what the defaults are written
-//! in; [`file::merge`] lays them over each other and [`resolve`](resolve::resolve) is the one fallible step to a
+//! in; [`file::merge`] lays them over each other and [`resolve`](resolve::node_config) is the one fallible step to a
 //! `NodeConfig`. Nothing else in the program reads the flags, the environment or the file.
 
 pub mod file;
@@ -36,7 +36,7 @@ const NAMESPACES: [&str; 5] = ["eth", "net", "web3", "txpool", "da"];
 #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct NodeArgs {
-    /// Folder of the chain's data [default: ~/.local/share/weft/<chain name>]
+    /// Folder of the chain's data [default: ~/.local/share/weft/CHAIN]
     #[arg(long, env = "WEFT_DATADIR", value_name = "DIR", help_heading = "Chain")]
     pub datadir: Option<PathBuf>,
     /// `dev`, or a genesis file in geth's JSON format, with `config.weft` for the protocol's parameters [default: dev]
