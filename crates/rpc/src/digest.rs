@@ -21,7 +21,7 @@ pub const INPUT_KEPT_BYTES: usize = 1024;
 /// One transaction of a digest.
 #[derive(Clone, Debug)]
 pub struct TransactionDigest {
-    /// The transaction, with an empty input when that is larger than [`INPUT_KEPT_BYTES`].
+    /// The transaction, with an empty input when that is larger than `INPUT_KEPT_BYTES`.
     pub tx: Transaction,
     /// Who signed it.
     pub sender: Address,
