@@ -5,7 +5,8 @@
 //! most one block (senders wait when the queue is full); [`EVENTS_MAX`] events for a slow subscriber, who
 //! then gets `Lagged` and reads the database instead. An event goes out after its blocks are durable
 //! and the pool knows of them. After a fatal error the thread ends, and every call gets
-//! [`EngineError::Stopped`].
+//! [`EngineError::Stopped`]. The last handle waits for the thread: nobody is left who closes the database while
+//! the process is on its way out.
 
 use crate::{CanonicalEvent, Engine, EngineError, ForkchoiceState, PayloadAttributes, PayloadStatus};
 use parking_lot::Mutex;
@@ -29,14 +30,36 @@ enum Command {
     Shutdown,
 }
 
-/// Asynchronous handle to an engine on its own thread. Cheap to clone.
+/// Asynchronous handle to an engine on its own thread. Cheap to clone; the last one stops the thread, as
+/// [`Self::shutdown`] does, and blocks until it has finished its command.
 #[derive(Clone, Debug)]
 pub struct EngineHandle {
+    // Before `thread`, so that it is dropped first: the thread ends when the last sender is gone.
     commands: mpsc::Sender<Command>,
     /// Weak, so that subscriptions end with the engine.
     events: broadcast::WeakSender<Arc<CanonicalEvent>>,
     head: watch::Receiver<SealedHeader>,
-    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
+    thread: Arc<EngineThread>,
+}
+
+/// The engine's thread, until somebody has waited for it.
+#[derive(Debug)]
+struct EngineThread(Mutex<Option<JoinHandle<()>>>);
+
+impl EngineThread {
+    /// Waits for its end; at once when somebody else has.
+    fn join(&self) {
+        let thread = self.0.lock().take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            error!(target: "weft::engine", "the engine's thread panicked");
+        }
+    }
+}
+
+impl Drop for EngineThread {
+    fn drop(&mut self) {
+        self.join();
+    }
 }
 
 impl EngineHandle {
@@ -49,7 +72,7 @@ impl EngineHandle {
         let worker = Worker { engine, commands: receiver, events, head: head_sender };
         let thread =
             std::thread::Builder::new().name("weft-engine".to_owned()).spawn(move || worker.run())?;
-        Ok(Self { commands, events: weak, head, thread: Arc::new(Mutex::new(Some(thread))) })
+        Ok(Self { commands, events: weak, head, thread: Arc::new(EngineThread(Mutex::new(Some(thread)))) })
     }
 
     /// See [`Engine::new_payload`].
@@ -94,12 +117,10 @@ impl EngineHandle {
     pub async fn shutdown(&self) {
         // An error means that the thread is gone already.
         let _ = self.commands.send(Command::Shutdown).await;
-        let thread = self.thread.lock().take();
-        if let Some(thread) = thread {
-            // Joining blocks; a commit under way may take as long as the disk does.
-            if tokio::task::spawn_blocking(move || thread.join()).await.is_err() {
-                error!(target: "weft::engine", "engine thread could not be joined");
-            }
+        let thread = Arc::clone(&self.thread);
+        // Joining blocks; a commit under way may take as long as the disk does.
+        if tokio::task::spawn_blocking(move || thread.join()).await.is_err() {
+            error!(target: "weft::engine", "engine thread could not be joined");
         }
     }
 

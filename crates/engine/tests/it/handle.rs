@@ -88,3 +88,18 @@ async fn it_stops_once_and_says_so() {
     let folder = folder.expect("own folder");
     weft_storage::Store::open(folder.path(), Default::default()).expect("nobody else has it");
 }
+
+#[tokio::test]
+async fn the_last_handle_waits_for_the_engine() {
+    let spec = Arc::new(ChainSpec::dev());
+    let node = Node::follower(&spec);
+    let genesis = node.head().clone();
+    let (folder, store) = (node.folder.expect("own folder"), node.store);
+    let handle = EngineHandle::spawn(node.engine).expect("a thread");
+    let other = handle.clone();
+    drop(handle);
+    let block = other.build_payload(attributes(&genesis, 0)).await.expect("one handle is enough");
+    other.new_payload(block).await.expect("an answer");
+    drop((other, store));
+    weft_storage::Store::open(folder.path(), Default::default()).expect("nobody else has it");
+}
