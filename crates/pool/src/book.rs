@@ -139,11 +139,12 @@ impl Book {
                 Ok(())
             };
         };
-        if sender.transactions.values().next().is_some_and(|tx| tx.blob_fee_cap.is_some() != blob) {
+        let first = sender.transactions.range(account.nonce..).next();
+        if first.is_some_and(|(_, tx)| tx.blob_fee_cap.is_some() != blob) {
             return Err(PoolError::Reserved);
         }
         let replaced = sender.transactions.get(&entry.nonce);
-        let queued = sender.cost.saturating_sub(replaced.map_or(U256::ZERO, |old| old.cost));
+        let queued = sender.cost_as_of(account).saturating_sub(replaced.map_or(U256::ZERO, |old| old.cost));
         if queued.saturating_add(entry.cost) > account.balance {
             return Err(PoolError::FundsWithPooled { balance: account.balance, queued, cost: entry.cost });
         }
@@ -162,14 +163,14 @@ impl Book {
     }
 
     fn check_slots(&self, entry: &Facts, account: &Account, sender: &Sender) -> Result<(), PoolError> {
-        let used = sender.transactions.len();
+        let used = sender.transactions.len() - sender.executed(account).count();
         if used >= self.config.account_slots_max {
             return Err(PoolError::AccountLimit(used));
         }
         if account.delegated && used >= self.config.delegated_slots_max {
             return Err(PoolError::DelegatedLimit);
         }
-        let gap = account.nonce + sender.executable as u64;
+        let gap = sender.executable_end().max(account.nonce);
         if entry.blob_fee_cap.is_some() && entry.nonce > gap {
             return Err(PoolError::NonceTooHigh { nonce: entry.nonce, gap });
         }
@@ -413,6 +414,17 @@ impl Sender {
     /// The first nonce that is not executable.
     pub(crate) fn executable_end(&self) -> u64 {
         self.account.nonce.saturating_add(self.executable as u64)
+    }
+
+    /// What was executed as of `account`. It is newer than what the book knows while a block is durable and its
+    /// transactions are not yet taken out.
+    fn executed(&self, account: &Account) -> impl Iterator<Item = &Arc<Entry>> {
+        self.transactions.range(..account.nonce).map(|(_, tx)| tx)
+    }
+
+    /// What the others cost at most.
+    fn cost_as_of(&self, account: &Account) -> U256 {
+        self.executed(account).fold(self.cost, |cost, tx| cost.saturating_sub(tx.cost))
     }
 
     /// In nonce order, with where each stands.

@@ -118,6 +118,31 @@ fn funds_cover_the_transaction_and_all_pooled_ones() {
     book.assert_consistent();
 }
 
+/// Between a block's commit and the pool's hearing of it, accounts are newer than the book.
+#[test]
+fn what_a_block_has_executed_counts_no_more() {
+    let config = PoolConfig { account_slots_max: 3, ..PoolConfig::default() };
+    let mut book = book(config);
+    let draft = |nonce| transfer(1, nonce).fees(10, 1).value(1000);
+    let cost = 21_000 * 10 + 1000;
+    for nonce in 0..3 {
+        book.insert(draft(nonce).entry(), account(0, 4 * cost)).unwrap();
+    }
+    let newer = account(2, 2 * cost);
+    assert!(book.check(&draft(3).entry(), &newer).is_ok(), "two of three paid for, one slot used");
+    let error = book.check(&draft(3).value(1001).entry(), &newer).unwrap_err();
+    assert!(
+        matches!(error, PoolError::FundsWithPooled { queued, .. } if queued == U256::from(cost)),
+        "{error}"
+    );
+    assert_eq!(nonces(&book.insert(draft(3).entry(), newer).unwrap()), [3]);
+    book.assert_consistent();
+    assert_eq!(book.totals().count, 2);
+    // All were executed: one of the other kind may follow.
+    let blob = testing::transaction(Kind::Eip4844);
+    assert!(book.check(&blob.nonce(4).entry(), &account(4, 1000 * ETHER)).is_ok());
+}
+
 #[test]
 fn contracts_may_not_send_and_delegated_accounts_get_one_slot() {
     let mut book = book(PoolConfig::default());
