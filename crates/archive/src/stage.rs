@@ -12,7 +12,7 @@ use crate::{
 };
 use rayon::prelude::*;
 use std::{ops::RangeInclusive, sync::Arc};
-use weft_erasure::encode_blob;
+use weft_erasure::{encode_again, encode_blob};
 use weft_primitives::{BlockNumHash, BlockNumber, ColumnIndex, EncodedBlob};
 use weft_stages::{Stage, StageError};
 use weft_storage::{ColumnSegment, StageId, StorageError, Store, View};
@@ -78,8 +78,8 @@ impl BlobArchive {
             return Ok(Arc::clone(kept));
         }
         self.metrics.parity_misses.increment(1);
-        let from_body = blob.body()?.map(|body| encode_blob(block.geometry(), &body));
-        if let Some(encoded) = from_body.filter(|encoded| encoded.cell_hashes == blob.hashes()) {
+        let body = blob.body()?;
+        if let Some(encoded) = body.and_then(|body| encode_again(block.geometry(), &body, blob.hashes())) {
             return Ok(Arc::new(encoded));
         }
         // The body was dropped, or rotted: what the columns give back is checked.

@@ -6,13 +6,31 @@
 //! cells are in the second-level cache.
 
 use crate::{codec::code, hash};
-use alloy_primitives::Bytes;
+use alloy_primitives::{B256, Bytes};
 use weft_primitives::{ColumnIndex, EncodedBlob, Geometry};
 
 /// Encodes one blob: its parity and all its cell hashes. One thread; callers parallelise across blobs.
 ///
 /// Memory: `length · m/k` bytes of parity in one buffer, 32·n bytes of hashes per chunk.
 pub fn encode_blob(geometry: Geometry, blob: &[u8]) -> EncodedBlob {
+    let (cell_hashes, parity) = encode(geometry, blob, geometry.columns());
+    EncodedBlob { geometry, length: blob.len(), cell_hashes, parity }
+}
+
+/// Encodes again what was encoded before, for its parity. Only the data cells are hashed: where they are what
+/// `cell_hashes` (chunk-major, all n columns) say, parity is a function of them. `None`: it is another blob.
+pub fn encode_again(geometry: Geometry, blob: &[u8], cell_hashes: &[B256]) -> Option<EncodedBlob> {
+    let (n, k) = (geometry.columns(), geometry.data_shards());
+    if cell_hashes.len() != geometry.chunk_count(blob.len()) * n {
+        return None;
+    }
+    let (data_hashes, parity) = encode(geometry, blob, k);
+    let same = cell_hashes.chunks(n).zip(data_hashes.chunks(k)).all(|(known, data)| known[..k] == *data);
+    same.then(|| EncodedBlob { geometry, length: blob.len(), cell_hashes: cell_hashes.to_vec(), parity })
+}
+
+/// Hashes of the first `hashed` columns' cells, chunk-major, and the parity columns.
+fn encode(geometry: Geometry, blob: &[u8], hashed: usize) -> (Vec<B256>, Vec<Bytes>) {
     let code = code(geometry);
     let column = column_bytes(geometry, blob.len());
     let mut parity = vec![0_u8; geometry.parity_shards() * column];
@@ -20,7 +38,7 @@ pub fn encode_blob(geometry: Geometry, blob: &[u8]) -> EncodedBlob {
     let mut rest: Vec<&mut [u8]> = parity.chunks_mut(column.max(1)).collect();
     let mut padded = Vec::new();
     let (full, last) = full_chunks(geometry, blob, &mut padded);
-    let mut cell_hashes = Vec::with_capacity(geometry.chunk_count(blob.len()) * geometry.columns());
+    let mut hashes = Vec::with_capacity(geometry.chunk_count(blob.len()) * hashed);
     // Cells whose hash is due, in order. They are hashed a full set of lanes at a time, so at most one chunk
     // and `LANES` cells after they were coded.
     let mut due: Vec<&[u8]> = Vec::with_capacity(geometry.columns() + hash::LANES);
@@ -34,20 +52,19 @@ pub fn encode_blob(geometry: Geometry, blob: &[u8]) -> EncodedBlob {
         code.encode_sep(&cells, &mut coded).expect("k data and m parity cells of one size");
         if is_last {
             // Its cells are of another size.
-            hash::leaves(&due, &mut cell_hashes);
+            hash::leaves(&due, &mut hashes);
             due.clear();
         }
-        due.extend(cells);
-        due.extend(coded.into_iter().map(|cell| &*cell));
+        due.extend(cells.into_iter().chain(coded.into_iter().map(|cell| &*cell)).take(hashed));
         let now = due.len() - due.len() % hash::LANES;
-        hash::leaves(&due[..now], &mut cell_hashes);
+        hash::leaves(&due[..now], &mut hashes);
         due.drain(..now);
     }
-    hash::leaves(&due, &mut cell_hashes);
+    hash::leaves(&due, &mut hashes);
     let parity = Bytes::from(parity);
     let columns = 0..geometry.parity_shards();
     let parity = columns.map(|row| parity.slice(row * column..(row + 1) * column)).collect();
-    EncodedBlob { geometry, length: blob.len(), cell_hashes, parity }
+    (hashes, parity)
 }
 
 /// The chunks that fill their cells where they lie, and the one that had to be padded.
@@ -107,4 +124,28 @@ pub fn column_bytes(geometry: Geometry, length: usize) -> usize {
 pub fn cell_range(geometry: Geometry, length: usize, chunk: usize) -> std::ops::Range<usize> {
     let start = chunk * geometry.cell_bytes(geometry.chunk_bytes());
     start..start + geometry.cell_bytes(geometry.chunk_length(length, chunk))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn again_gives_the_same_and_only_for_the_same_blob(
+            mut blob in prop::collection::vec(any::<u8>(), 1..5000),
+            flipped in any::<prop::sample::Index>(),
+        ) {
+            let geometry = Geometry::new(1, 4, 7, 1024).expect("a valid geometry");
+            let encoded = encode_blob(geometry, &blob);
+            prop_assert_eq!(encode_again(geometry, &blob, &encoded.cell_hashes), Some(encoded.clone()));
+            prop_assert_eq!(encode_again(geometry, &blob, &encoded.cell_hashes[1..]), None);
+            let flipped = flipped.index(blob.len());
+            blob[flipped] ^= 1;
+            prop_assert_eq!(encode_again(geometry, &blob, &encoded.cell_hashes), None);
+        }
+    }
 }

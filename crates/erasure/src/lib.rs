@@ -11,6 +11,6 @@ pub mod proof;
 
 pub use commitment::{BlockCells, CheckError, Preimage, blob_leaf, empty_da_root, summarize};
 pub use decode::{CheckedCell, DecodeError, chunks_of, decode_blob, decode_chunk};
-pub use encode::{cell_range, column_bytes, column_of, data_columns, encode_blob};
+pub use encode::{cell_range, column_bytes, column_of, data_columns, encode_again, encode_blob};
 pub use hash::{leaf, node, sha256};
 pub use proof::{Anchor, BlobProof, CellProof, ColumnProof, ProofError, RangeProof, TrustedAnchor};
