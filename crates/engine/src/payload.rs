@@ -117,7 +117,8 @@ impl Engine {
     /// Executes the pool's best transactions until the block is full or the pool has no more.
     fn fill(&self, view: &View<'_>, parent: &Place, next: &NextBlock) -> Result<Filled, EngineError> {
         let state = self.overlay(view, parent)?;
-        let mut builder = self.evm.build(parent.header(), next, state).map_err(|error| match error {
+        let begun = self.evm.build(parent.header(), next, state, self.root_after(view, parent));
+        let mut builder = begun.map_err(|error| match error {
             EvmError::Invalid(reason) => EngineError::Attributes(reason.to_string()),
             error => error.into(),
         })?;

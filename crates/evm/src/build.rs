@@ -3,6 +3,7 @@
 use crate::{
     Evm, EvmError, ExecutionOutput, RuleError, StateSource,
     execute::{Body, Execution},
+    receipts::RootAfter,
     rules::{self, BlockBytes},
 };
 use alloy_consensus::{
@@ -70,17 +71,20 @@ impl<DB: StateSource> std::fmt::Debug for BlockBuilder<'_, DB> {
 
 impl Evm {
     /// Begins a block on `parent`, whose state is `state`: the calls that precede transactions are made here.
+    /// `root_after` is for receipts before Byzantium.
     pub fn build<'a, DB: StateSource>(
         &'a self,
         parent: &SealedHeader,
         next: &'a NextBlock,
         state: DB,
+        root_after: RootAfter<'a>,
     ) -> Result<BlockBuilder<'a, DB>, EvmError> {
         static NO_WITHDRAWALS: Withdrawals = Withdrawals::new(Vec::new());
         let header = self.next_header(parent, next)?;
         let shanghai = self.spec().is_shanghai_active_at_timestamp(header.timestamp);
         let withdrawals = shanghai.then(|| next.withdrawals.as_ref().unwrap_or(&NO_WITHDRAWALS));
-        let execution = Execution::begin(self, &header, Body { ommers: &[], withdrawals }, state)?;
+        let execution =
+            Execution::begin(self, &header, Body { ommers: &[], withdrawals }, state, root_after)?;
         let bytes = BlockBytes::new(self.spec(), &header, withdrawals);
         Ok(BlockBuilder { evm: self, header, withdrawals, execution, bytes, transactions: 0 })
     }
@@ -102,9 +106,10 @@ impl<DB: StateSource> BlockBuilder<'_, DB> {
             EvmError::Invalid(rule) => PushError::Invalid(rule),
             fatal => PushError::Fatal(fatal),
         })?;
+        let gas = self.execution.commit(ran).map_err(PushError::Fatal)?;
         self.bytes.add(tx);
         self.transactions += 1;
-        Ok(self.execution.commit(ran))
+        Ok(gas)
     }
 
     /// Gas that is left for transactions.

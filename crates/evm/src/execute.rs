@@ -4,7 +4,7 @@ use crate::{
     Evm, EvmError, Machine, StateSource,
     block_spec::BlockSpec,
     machine::machine,
-    receipts::Receipts,
+    receipts::{Receipts, RootAfter},
     source::{Note, StateFailure},
 };
 use alloy_consensus::{Header, transaction::Recovered};
@@ -48,17 +48,19 @@ pub struct ExecutionOutput {
 impl Evm {
     /// Executes a whole block over its parent's state: system calls, transactions, rewards, withdrawals, requests.
     /// Checks what only execution can know of transactions, and not the header's roots: those are
-    /// [`rules::check_output`](crate::rules::check_output)'s, once they are known.
+    /// [`rules::check_output`](crate::rules::check_output)'s, once they are known. `root_after` is for receipts before
+    /// Byzantium.
     pub fn execute<DB: StateSource>(
         &self,
         block: &PreparedBlock,
         state: DB,
+        root_after: RootAfter<'_>,
     ) -> Result<ExecutionOutput, EvmError> {
         let body = Body { ommers: &block.ommers, withdrawals: block.withdrawals.as_ref() };
-        let mut execution = Execution::begin(self, block.header.header(), body, state)?;
+        let mut execution = Execution::begin(self, block.header.header(), body, state, root_after)?;
         for tx in &block.transactions {
             let result = execution.transact(tx)?;
-            execution.commit(result);
+            execution.commit(result)?;
         }
         execution.finish()
     }
@@ -80,11 +82,19 @@ pub(crate) type Ran = EthTxResult<HaltReason, alloy_consensus::TxType>;
 pub(crate) struct Execution<'a, DB: StateSource> {
     executor: Executor<'a, DB>,
     failures: Note,
+    /// Before Byzantium only.
+    root_after: Option<RootAfter<'a>>,
 }
 
 impl<'a, DB: StateSource> Execution<'a, DB> {
     /// Sets up the machine and makes the calls that precede transactions.
-    pub(crate) fn begin(evm: &Evm, header: &Header, body: Body<'a>, state: DB) -> Result<Self, EvmError> {
+    pub(crate) fn begin(
+        evm: &Evm,
+        header: &Header,
+        body: Body<'a>,
+        state: DB,
+        root_after: RootAfter<'a>,
+    ) -> Result<Self, EvmError> {
         let (machine, failures) = machine(state, evm.env(header), NoOpInspector, false);
         let context = EthBlockExecutionCtx {
             parent_hash: header.parent_hash,
@@ -96,7 +106,8 @@ impl<'a, DB: StateSource> Execution<'a, DB> {
             slot_number: None,
         };
         let executor = EthBlockExecutor::new(machine, context, evm.block_spec(header), Receipts);
-        let mut execution = Self { executor, failures };
+        let root_after = (!evm.spec().is_byzantium_active_at_block(header.number)).then_some(root_after);
+        let mut execution = Self { executor, failures, root_after };
         if evm.spec().ethereum_fork_activation(EthereumHardfork::Dao).transitions_at_block(header.number) {
             execution.move_dao_balances()?;
         }
@@ -129,8 +140,18 @@ impl<'a, DB: StateSource> Execution<'a, DB> {
     }
 
     /// Makes it part of the block; gives its gas.
-    pub(crate) fn commit(&mut self, ran: Ran) -> u64 {
-        self.executor.commit_transaction(ran).tx_gas_used()
+    pub(crate) fn commit(&mut self, ran: Ran) -> Result<u64, EvmError> {
+        let gas = self.executor.commit_transaction(ran).tx_gas_used();
+        if let Some(root_after) = &mut self.root_after {
+            let state = self.executor.evm.db_mut();
+            let root = state.transition_state.as_ref().map(root_after).transpose()?;
+            // What was told goes into the bundle, so that the next transaction's changes stand alone.
+            state.merge_transitions(BundleRetention::PlainState);
+            if let (Some(receipt), Some(root)) = (self.executor.receipts.last_mut(), root) {
+                receipt.outcome = root.into();
+            }
+        }
+        Ok(gas)
     }
 
     /// Gas of the transactions so far.
@@ -145,7 +166,7 @@ impl<'a, DB: StateSource> Execution<'a, DB> {
 
     /// Rewards, withdrawals and closing system calls.
     pub(crate) fn finish(self) -> Result<ExecutionOutput, EvmError> {
-        let Self { executor, failures } = self;
+        let Self { executor, failures, .. } = self;
         let (machine, result) = or_failure(executor.finish(), None, &failures)?;
         let (mut state, _): (State<_>, _) = machine.finish();
         state.merge_transitions(BundleRetention::PlainState);

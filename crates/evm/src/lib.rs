@@ -19,6 +19,7 @@ pub use env::Evm;
 pub use error::EvmError;
 pub use execute::ExecutionOutput;
 pub use machine::Machine;
+pub use receipts::RootAfter;
 pub use rules::RuleError;
 pub use source::{StateFailure, StateSource, Watched};
 pub use words::TransactionError;
