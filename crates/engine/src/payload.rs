@@ -88,12 +88,10 @@ impl Engine {
         drop(overlay);
         header.state_root = root;
         header.transactions_root = transactions_root;
-        let mut block = PreparedBlock {
-            header: SealedHeader::default(),
-            transactions,
-            ommers: Vec::new(),
-            withdrawals: attributes.withdrawals,
-        };
+        // From Shanghai on a block without withdrawals has an empty list of them.
+        let withdrawals = header.withdrawals_root.map(|_| attributes.withdrawals.unwrap_or_default());
+        let mut block =
+            PreparedBlock { header: SealedHeader::default(), transactions, ommers: Vec::new(), withdrawals };
         let summary = self.spec.weft().map(|weft| {
             timed(&self.metrics.da_seconds, || {
                 da::complete(weft, &mut block);

@@ -28,9 +28,9 @@ pub struct NextBlock {
     pub prev_randao: B256,
     /// In gas; within 1/1024 of the parent's.
     pub gas_limit: u64,
-    /// From Shanghai on; taken as none when absent.
+    /// From Shanghai on only; taken as none when absent.
     pub withdrawals: Option<Withdrawals>,
-    /// From Cancun on; required there.
+    /// From Cancun on only; required there.
     pub parent_beacon_block_root: Option<B256>,
     /// Plain chains only; on a Weft chain it is the daRoot, which the engine sets at the end.
     pub extra_data: Bytes,

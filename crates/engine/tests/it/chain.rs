@@ -68,6 +68,14 @@ impl Node {
         self.engine.build_payload(attributes(parent, salt)).expect("a payload")
     }
 
+    /// As [`Self::build_on`] where nothing of Shanghai and Cancun holds.
+    pub fn build_before_shanghai(&mut self, parent: &SealedHeader, salt: u8) -> PreparedBlock {
+        let (withdrawals, parent_beacon_block_root) = (None, None);
+        let attributes =
+            PayloadAttributes { withdrawals, parent_beacon_block_root, ..attributes(parent, salt) };
+        self.engine.build_payload(attributes).expect("a payload")
+    }
+
     /// Builds on the head and makes it the head.
     pub fn seal(&mut self) -> PreparedBlock {
         let head = self.head().clone();
@@ -127,6 +135,17 @@ pub fn attributes(parent: &SealedHeader, salt: u8) -> PayloadAttributes {
         withdrawals: Some(Default::default()),
         parent_beacon_block_root: Some(B256::ZERO),
     }
+}
+
+/// A chain at proof of stake and before Byzantium, as no real one ever was: blocks of that time can be built on it.
+pub fn before_byzantium() -> Arc<ChainSpec> {
+    let alice = dev_account(0).address();
+    let json = format!(
+        r#"{{"config":{{"chainId":1337,"homesteadBlock":0,"eip150Block":0,"eip155Block":0,"eip158Block":0,
+            "terminalTotalDifficulty":1}},
+            "gasLimit":"0x1000000","alloc":{{"{alice}":{{"balance":"0x100000000000000000000"}}}}}}"#
+    );
+    Arc::new(ChainSpec::from_json(&json).expect("a genesis file"))
 }
 
 /// One of the ten dev accounts.
