@@ -1,7 +1,8 @@
 //! Execution of a whole block.
 
 use crate::{
-    Evm, EvmError, Machine, StateSource,
+    Evm, EvmError, StateSource,
+    block_machine::{BlockMachine, BlockTx},
     block_spec::BlockSpec,
     machine::machine,
     receipts::{Receipts, RootAfter},
@@ -10,7 +11,7 @@ use crate::{
 use alloy_consensus::{Header, transaction::Recovered};
 use alloy_eips::{eip4895::Withdrawals, eip7685::Requests};
 use alloy_evm::{
-    Evm as _, FromRecoveredTx,
+    Evm as _,
     block::{BlockExecutionError, BlockExecutionResult, BlockExecutor},
     eth::{
         EthBlockExecutionCtx, EthBlockExecutor, EthTxResult,
@@ -21,7 +22,6 @@ use alloy_hardforks::{EthereumHardfork, EthereumHardforks};
 use alloy_primitives::{Address, U256};
 use revm::{
     Database, DatabaseCommit,
-    context::TxEnv,
     context_interface::result::HaltReason,
     database::{BundleState, State, states::bundle_state::BundleRetention},
     inspector::NoOpInspector,
@@ -73,7 +73,7 @@ pub(crate) struct Body<'a> {
     pub(crate) withdrawals: Option<&'a Withdrawals>,
 }
 
-type Executor<'a, DB> = EthBlockExecutor<'a, Machine<DB, NoOpInspector>, BlockSpec, Receipts>;
+type Executor<'a, DB> = EthBlockExecutor<'a, BlockMachine<DB>, BlockSpec, Receipts>;
 
 /// A transaction that ran and is not yet part of the block.
 pub(crate) type Ran = EthTxResult<HaltReason, alloy_consensus::TxType>;
@@ -105,7 +105,12 @@ impl<'a, DB: StateSource> Execution<'a, DB> {
             tx_count_hint: None,
             slot_number: None,
         };
-        let executor = EthBlockExecutor::new(machine, context, evm.block_spec(header), Receipts);
+        let executor = EthBlockExecutor::new(
+            BlockMachine::new(machine, false),
+            context,
+            evm.block_spec(header),
+            Receipts,
+        );
         let root_after = (!evm.spec().is_byzantium_active_at_block(header.number)).then_some(root_after);
         let mut execution = Self { executor, failures, root_after };
         if evm.spec().ethereum_fork_activation(EthereumHardfork::Dao).transitions_at_block(header.number) {
@@ -133,9 +138,8 @@ impl<'a, DB: StateSource> Execution<'a, DB> {
 
     /// Runs a transaction on the state so far, without keeping its changes.
     pub(crate) fn transact(&mut self, tx: &PreparedTransaction) -> Result<Ran, EvmError> {
-        let env = TxEnv::from_recovered_tx(&tx.tx, tx.sender);
         let recovered = Recovered::new_unchecked(&tx.tx, tx.sender);
-        let ran = self.executor.execute_transaction_without_commit((env, recovered));
+        let ran = self.executor.execute_transaction_without_commit((BlockTx::new(tx), recovered));
         self.or_failure(ran, Some(self.executor.receipts.len()))
     }
 

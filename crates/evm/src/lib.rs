@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
 
+mod block_machine;
 mod block_spec;
 mod build;
 mod call;

@@ -57,7 +57,7 @@ fn transaction(nonce: u64, to: TxKind, gas_limit: u64, input: Bytes) -> Arc<Prep
     let tx = TxEip1559 { chain_id: 1337, nonce, gas_limit, max_fee_per_gas, to, input, ..Default::default() };
     let tx = Transaction::Eip1559(tx.into_signed(Signature::new(U256::ONE, U256::ONE, false)));
     let encoded = tx.encoded_2718().into();
-    Arc::new(PreparedTransaction { tx, sender: SENDER, encoded, blob: None })
+    Arc::new(PreparedTransaction::new(tx, SENDER, encoded))
 }
 
 /// The dev chain is past Byzantium from its first block on: nobody asks for roots after transactions.

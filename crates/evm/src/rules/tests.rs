@@ -195,7 +195,7 @@ fn prepared(chain_id: Option<u64>, input: usize, high_s: bool) -> Arc<PreparedTr
     let s = if high_s { half + U256::ONE } else { half };
     let tx = Transaction::Legacy(tx.into_signed(Signature::new(U256::ONE, s, false)));
     let encoded = alloy_eips::eip2718::Encodable2718::encoded_2718(&tx).into();
-    Arc::new(PreparedTransaction { tx, sender: Default::default(), encoded, blob: None })
+    Arc::new(PreparedTransaction::new(tx, Default::default(), encoded))
 }
 
 #[test]

@@ -126,7 +126,7 @@ pub fn transaction(nonce: u64, input: impl Into<Bytes>) -> Arc<PreparedTransacti
     let sender = tx.recover_signer().unwrap();
     tx.tx_hash();
     let encoded = tx.encoded_2718().into();
-    Arc::new(PreparedTransaction { tx, sender, encoded, blob: None })
+    Arc::new(PreparedTransaction::new(tx, sender, encoded))
 }
 
 /// As [`transaction`], with its input as a blob.
