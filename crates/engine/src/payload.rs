@@ -148,17 +148,15 @@ impl Engine {
             branch.iter().flat_map(|block| block.block.transactions.iter().map(|tx| tx.hash())).collect();
         let mut transactions: Vec<Arc<PreparedTransaction>> = Vec::new();
         let mut refused = Vec::new();
-        let (mut bytes_left, mut misfits) = (self.config.build_bytes_max, 0);
+        let mut misfits = 0;
         while builder.gas_left() >= TRANSACTION_GAS_MIN && misfits < MISFITS_MAX {
-            // The first transaction goes in even if it alone passes what this node likes to propose.
-            let bytes = if transactions.is_empty() { usize::MAX } else { bytes_left };
+            let bytes = builder.bytes_left(self.config.build_bytes_max);
             let Some(tx) = best.next_within(Room { gas: builder.gas_left(), bytes }) else { break };
             if included.contains(&tx.hash()) {
                 continue;
             }
             match builder.push(&tx) {
                 Ok(_) => {
-                    bytes_left = bytes_left.saturating_sub(tx.encoded.len());
                     misfits = 0;
                     transactions.push(tx);
                 }

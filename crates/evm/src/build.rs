@@ -117,6 +117,15 @@ impl<DB: StateSource> BlockBuilder<'_, DB> {
         self.header.gas_limit.saturating_sub(self.execution.gas_used())
     }
 
+    /// Bytes that are left for transactions: under the block's limit, and where there are transactions already under
+    /// `own_max`, which is what this proposer likes to propose. A longer transaction is not worth a [`push`](Self::push).
+    pub fn bytes_left(&self, own_max: usize) -> usize {
+        match self.transactions {
+            0 => self.bytes.left(),
+            _ => self.bytes.left().min(own_max.saturating_sub(self.bytes.transactions())),
+        }
+    }
+
     /// In wei per gas; 0 before London.
     pub fn base_fee(&self) -> u64 {
         self.header.base_fee_per_gas.unwrap_or_default()
