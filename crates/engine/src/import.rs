@@ -101,14 +101,13 @@ impl Engine {
 
         let view = self.store.view();
         let state = self.overlay(&view, parent)?;
-        let output =
-            timed(&self.metrics.execute_seconds, || self.evm.execute(&block, state)).map_err(|error| {
-                match error {
-                    EvmError::Invalid(reason) => BlockError::invalid(reason),
-                    error => EngineError::from(error).into(),
-                }
-            })?;
-        rules::check_output(&self.spec, block.header.header(), &output).map_err(BlockError::invalid)?;
+        let root_after = self.root_after(&view, parent);
+        let executed = timed(&self.metrics.execute_seconds, || self.evm.execute(&block, state, root_after));
+        let output = executed.map_err(|error| match error {
+            EvmError::Invalid(reason) => BlockError::invalid(reason),
+            error => EngineError::from(error).into(),
+        })?;
+        rules::check_output(block.header.header(), &output).map_err(BlockError::invalid)?;
 
         let state = hash_bundle(&output.bundle);
         let (root, trie) = timed(&self.metrics.state_root_seconds, || {

@@ -13,6 +13,7 @@ mod metrics;
 mod overlay;
 mod payload;
 mod post_state;
+mod receipt_roots;
 mod reverted;
 mod tree;
 mod types;

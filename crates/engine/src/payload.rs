@@ -88,12 +88,10 @@ impl Engine {
         drop(overlay);
         header.state_root = root;
         header.transactions_root = transactions_root;
-        let mut block = PreparedBlock {
-            header: SealedHeader::default(),
-            transactions,
-            ommers: Vec::new(),
-            withdrawals: attributes.withdrawals,
-        };
+        // From Shanghai on a block without withdrawals has an empty list of them.
+        let withdrawals = header.withdrawals_root.map(|_| attributes.withdrawals.unwrap_or_default());
+        let mut block =
+            PreparedBlock { header: SealedHeader::default(), transactions, ommers: Vec::new(), withdrawals };
         let summary = self.spec.weft().map(|weft| {
             timed(&self.metrics.da_seconds, || {
                 da::complete(weft, &mut block);
@@ -117,7 +115,8 @@ impl Engine {
     /// Executes the pool's best transactions until the block is full or the pool has no more.
     fn fill(&self, view: &View<'_>, parent: &Place, next: &NextBlock) -> Result<Filled, EngineError> {
         let state = self.overlay(view, parent)?;
-        let mut builder = self.evm.build(parent.header(), next, state).map_err(|error| match error {
+        let begun = self.evm.build(parent.header(), next, state, self.root_after(view, parent));
+        let mut builder = begun.map_err(|error| match error {
             EvmError::Invalid(reason) => EngineError::Attributes(reason.to_string()),
             error => error.into(),
         })?;
@@ -149,17 +148,15 @@ impl Engine {
             branch.iter().flat_map(|block| block.block.transactions.iter().map(|tx| tx.hash())).collect();
         let mut transactions: Vec<Arc<PreparedTransaction>> = Vec::new();
         let mut refused = Vec::new();
-        let (mut bytes_left, mut misfits) = (self.config.build_bytes_max, 0);
+        let mut misfits = 0;
         while builder.gas_left() >= TRANSACTION_GAS_MIN && misfits < MISFITS_MAX {
-            // The first transaction goes in even if it alone passes what this node likes to propose.
-            let bytes = if transactions.is_empty() { usize::MAX } else { bytes_left };
+            let bytes = builder.bytes_left(self.config.build_bytes_max);
             let Some(tx) = best.next_within(Room { gas: builder.gas_left(), bytes }) else { break };
             if included.contains(&tx.hash()) {
                 continue;
             }
             match builder.push(&tx) {
                 Ok(_) => {
-                    bytes_left = bytes_left.saturating_sub(tx.encoded.len());
                     misfits = 0;
                     transactions.push(tx);
                 }

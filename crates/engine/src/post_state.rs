@@ -1,7 +1,8 @@
 //! From revm's bundle of a block to changed leaves of the hashed state.
 //!
 //! [`hash_bundle`] is called once per executed block; the overlay, the trie and storage work on
-//! its result only. Invariants, each with a test:
+//! its result only. ([`hash_transitions`] does the same for one transaction, for the roots in receipts before
+//! Byzantium.) Invariants, each with a test:
 //!
 //! - an account that is gone (self-destruct, or emptied under EIP-161) is `None` and its storage
 //!   is wiped, whether or not it had any;
@@ -11,7 +12,7 @@
 
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, keccak256, map::B256Map};
 use revm::{
-    database::{BundleAccount, BundleState},
+    database::{BundleAccount, BundleState, TransitionState},
     state::AccountInfo,
 };
 use weft_primitives::{HashedPostState, HashedStorage, StoredAccount};
@@ -39,6 +40,29 @@ pub fn hash_bundle(bundle: &BundleState) -> BlockState {
         .map(|(hash, code)| (*hash, code.original_bytes()))
         .collect();
     BlockState { post, code }
+}
+
+/// Hashes what changed within a block since transitions were merged last. What came back to its old value is listed
+/// with it: the old value is not the parent's.
+pub(crate) fn hash_transitions(changed: &TransitionState) -> HashedPostState {
+    let mut post = HashedPostState::default();
+    for (address, account) in &changed.transitions {
+        let key = keccak256(address);
+        post.accounts.insert(key, account.info.as_ref().map(stored_account));
+        let wiped = account.storage_was_destroyed || account.info.is_none();
+        let slots: B256Map<_> = match account.info {
+            Some(_) => account
+                .storage
+                .iter()
+                .map(|(slot, value)| (keccak256(B256::from(*slot)), value.present_value))
+                .collect(),
+            None => B256Map::default(),
+        };
+        if wiped || !slots.is_empty() {
+            post.storages.insert(key, HashedStorage { wiped, slots });
+        }
+    }
+    post
 }
 
 /// The account record as the trie's leaf has it; the storage root is for the trie to fill.

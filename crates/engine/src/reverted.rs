@@ -57,11 +57,9 @@ fn prepare(
     Some(match bytes_left.checked_sub(encoded.len()) {
         Some(left) => {
             *bytes_left = left;
-            PreparedTransaction { tx, sender, encoded, blob: None }
+            PreparedTransaction::new(tx, sender, encoded)
         }
-        None => {
-            PreparedTransaction { tx: without_input(tx, hash), sender, encoded: Bytes::new(), blob: None }
-        }
+        None => PreparedTransaction::new(without_input(tx, hash), sender, Bytes::new()),
     })
 }
 

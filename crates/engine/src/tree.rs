@@ -52,7 +52,7 @@ impl ExecutedBlock {
             + slots * SLOT
             + code
             + nodes * NODE
-            + self.receipts.len() * 64
+            + self.receipts.len() * 96
             + logs
     }
 }

@@ -14,8 +14,9 @@ pub struct EngineConfig {
     pub side_bytes_max: usize,
     /// Where a built block moves the gas limit to, by at most 1/1024 per block; `None` keeps the parent's.
     pub gas_limit_target: Option<u64>,
-    /// Bytes of transactions after which a payload under construction is closed. Consensus allows
-    /// more (`maxBlockBytes`); this bounds latency and memory of the blocks that this node proposes.
+    /// Bytes of transactions after which a payload under construction is closed; a first transaction that is longer goes
+    /// in alone. Consensus allows more (`maxBlockBytes`); this bounds latency and memory of the blocks that this node
+    /// proposes.
     pub build_bytes_max: usize,
 }
 

@@ -3,6 +3,7 @@
 use crate::{
     Evm, EvmError, ExecutionOutput, RuleError, StateSource,
     execute::{Body, Execution},
+    receipts::RootAfter,
     rules::{self, BlockBytes},
 };
 use alloy_consensus::{
@@ -27,9 +28,9 @@ pub struct NextBlock {
     pub prev_randao: B256,
     /// In gas; within 1/1024 of the parent's.
     pub gas_limit: u64,
-    /// From Shanghai on; taken as none when absent.
+    /// From Shanghai on only; taken as none when absent.
     pub withdrawals: Option<Withdrawals>,
-    /// From Cancun on; required there.
+    /// From Cancun on only; required there.
     pub parent_beacon_block_root: Option<B256>,
     /// Plain chains only; on a Weft chain it is the daRoot, which the engine sets at the end.
     pub extra_data: Bytes,
@@ -70,17 +71,20 @@ impl<DB: StateSource> std::fmt::Debug for BlockBuilder<'_, DB> {
 
 impl Evm {
     /// Begins a block on `parent`, whose state is `state`: the calls that precede transactions are made here.
+    /// `root_after` is for receipts before Byzantium.
     pub fn build<'a, DB: StateSource>(
         &'a self,
         parent: &SealedHeader,
         next: &'a NextBlock,
         state: DB,
+        root_after: RootAfter<'a>,
     ) -> Result<BlockBuilder<'a, DB>, EvmError> {
         static NO_WITHDRAWALS: Withdrawals = Withdrawals::new(Vec::new());
         let header = self.next_header(parent, next)?;
         let shanghai = self.spec().is_shanghai_active_at_timestamp(header.timestamp);
         let withdrawals = shanghai.then(|| next.withdrawals.as_ref().unwrap_or(&NO_WITHDRAWALS));
-        let execution = Execution::begin(self, &header, Body { ommers: &[], withdrawals }, state)?;
+        let execution =
+            Execution::begin(self, &header, Body { ommers: &[], withdrawals }, state, root_after)?;
         let bytes = BlockBytes::new(self.spec(), &header, withdrawals);
         Ok(BlockBuilder { evm: self, header, withdrawals, execution, bytes, transactions: 0 })
     }
@@ -102,14 +106,24 @@ impl<DB: StateSource> BlockBuilder<'_, DB> {
             EvmError::Invalid(rule) => PushError::Invalid(rule),
             fatal => PushError::Fatal(fatal),
         })?;
+        let gas = self.execution.commit(ran).map_err(PushError::Fatal)?;
         self.bytes.add(tx);
         self.transactions += 1;
-        Ok(self.execution.commit(ran))
+        Ok(gas)
     }
 
     /// Gas that is left for transactions.
     pub fn gas_left(&self) -> u64 {
         self.header.gas_limit.saturating_sub(self.execution.gas_used())
+    }
+
+    /// Bytes that are left for transactions: under the block's limit, and where there are transactions already under
+    /// `own_max`, which is what this proposer likes to propose. A longer transaction is not worth a [`push`](Self::push).
+    pub fn bytes_left(&self, own_max: usize) -> usize {
+        match self.transactions {
+            0 => self.bytes.left(),
+            _ => self.bytes.left().min(own_max.saturating_sub(self.bytes.transactions())),
+        }
     }
 
     /// In wei per gas; 0 before London.

@@ -7,6 +7,7 @@ use crate::{
 };
 use alloy_consensus::Header;
 use alloy_evm::EvmEnv;
+use alloy_hardforks::EthereumHardforks;
 use alloy_primitives::B64;
 use std::sync::Arc;
 use weft_chainspec::ChainSpec;
@@ -40,7 +41,7 @@ impl Evm {
     }
 
     /// The header of the block after `parent` as far as it is known before any transaction runs: what
-    /// [`Evm::env`] needs. Fees and excess blob gas follow from the parent.
+    /// [`Evm::env`] needs. Fees and excess blob gas follow from the parent. What belongs to a later fork is refused.
     pub fn next_header(&self, parent: &SealedHeader, next: &NextBlock) -> Result<Header, RuleError> {
         let header = Header {
             parent_hash: parent.hash(),
@@ -58,6 +59,13 @@ impl Evm {
         };
         if !is_proof_of_stake(&self.spec, &header) {
             return Err(RuleError::ProofOfWork);
+        }
+        if next.withdrawals.is_some() && !self.spec.is_shanghai_active_at_timestamp(next.timestamp) {
+            return Err(RuleError::WithdrawalsUnexpected);
+        }
+        if next.parent_beacon_block_root.is_some() && !self.spec.is_cancun_active_at_timestamp(next.timestamp)
+        {
+            return Err(RuleError::FieldUnexpected("parentBeaconBlockRoot"));
         }
         Ok(header)
     }

@@ -1,16 +1,17 @@
 //! Execution of a whole block.
 
 use crate::{
-    Evm, EvmError, Machine, StateSource,
+    Evm, EvmError, StateSource,
+    block_machine::{BlockMachine, BlockTx},
     block_spec::BlockSpec,
     machine::machine,
-    receipts::Receipts,
+    receipts::{Receipts, RootAfter},
     source::{Note, StateFailure},
 };
 use alloy_consensus::{Header, transaction::Recovered};
 use alloy_eips::{eip4895::Withdrawals, eip7685::Requests};
 use alloy_evm::{
-    Evm as _, FromRecoveredTx,
+    Evm as _,
     block::{BlockExecutionError, BlockExecutionResult, BlockExecutor},
     eth::{
         EthBlockExecutionCtx, EthBlockExecutor, EthTxResult,
@@ -21,7 +22,6 @@ use alloy_hardforks::{EthereumHardfork, EthereumHardforks};
 use alloy_primitives::{Address, U256};
 use revm::{
     Database, DatabaseCommit,
-    context::TxEnv,
     context_interface::result::HaltReason,
     database::{BundleState, State, states::bundle_state::BundleRetention},
     inspector::NoOpInspector,
@@ -48,17 +48,19 @@ pub struct ExecutionOutput {
 impl Evm {
     /// Executes a whole block over its parent's state: system calls, transactions, rewards, withdrawals, requests.
     /// Checks what only execution can know of transactions, and not the header's roots: those are
-    /// [`rules::check_output`](crate::rules::check_output)'s, once they are known.
+    /// [`rules::check_output`](crate::rules::check_output)'s, once they are known. `root_after` is for receipts before
+    /// Byzantium.
     pub fn execute<DB: StateSource>(
         &self,
         block: &PreparedBlock,
         state: DB,
+        root_after: RootAfter<'_>,
     ) -> Result<ExecutionOutput, EvmError> {
         let body = Body { ommers: &block.ommers, withdrawals: block.withdrawals.as_ref() };
-        let mut execution = Execution::begin(self, block.header.header(), body, state)?;
+        let mut execution = Execution::begin(self, block.header.header(), body, state, root_after)?;
         for tx in &block.transactions {
             let result = execution.transact(tx)?;
-            execution.commit(result);
+            execution.commit(result)?;
         }
         execution.finish()
     }
@@ -71,7 +73,7 @@ pub(crate) struct Body<'a> {
     pub(crate) withdrawals: Option<&'a Withdrawals>,
 }
 
-type Executor<'a, DB> = EthBlockExecutor<'a, Machine<DB, NoOpInspector>, BlockSpec, Receipts>;
+type Executor<'a, DB> = EthBlockExecutor<'a, BlockMachine<DB>, BlockSpec, Receipts>;
 
 /// A transaction that ran and is not yet part of the block.
 pub(crate) type Ran = EthTxResult<HaltReason, alloy_consensus::TxType>;
@@ -80,11 +82,19 @@ pub(crate) type Ran = EthTxResult<HaltReason, alloy_consensus::TxType>;
 pub(crate) struct Execution<'a, DB: StateSource> {
     executor: Executor<'a, DB>,
     failures: Note,
+    /// Before Byzantium only.
+    root_after: Option<RootAfter<'a>>,
 }
 
 impl<'a, DB: StateSource> Execution<'a, DB> {
     /// Sets up the machine and makes the calls that precede transactions.
-    pub(crate) fn begin(evm: &Evm, header: &Header, body: Body<'a>, state: DB) -> Result<Self, EvmError> {
+    pub(crate) fn begin(
+        evm: &Evm,
+        header: &Header,
+        body: Body<'a>,
+        state: DB,
+        root_after: RootAfter<'a>,
+    ) -> Result<Self, EvmError> {
         let (machine, failures) = machine(state, evm.env(header), NoOpInspector, false);
         let context = EthBlockExecutionCtx {
             parent_hash: header.parent_hash,
@@ -95,8 +105,14 @@ impl<'a, DB: StateSource> Execution<'a, DB> {
             tx_count_hint: None,
             slot_number: None,
         };
-        let executor = EthBlockExecutor::new(machine, context, evm.block_spec(header), Receipts);
-        let mut execution = Self { executor, failures };
+        let executor = EthBlockExecutor::new(
+            BlockMachine::new(machine, false),
+            context,
+            evm.block_spec(header),
+            Receipts,
+        );
+        let root_after = (!evm.spec().is_byzantium_active_at_block(header.number)).then_some(root_after);
+        let mut execution = Self { executor, failures, root_after };
         if evm.spec().ethereum_fork_activation(EthereumHardfork::Dao).transitions_at_block(header.number) {
             execution.move_dao_balances()?;
         }
@@ -122,15 +138,24 @@ impl<'a, DB: StateSource> Execution<'a, DB> {
 
     /// Runs a transaction on the state so far, without keeping its changes.
     pub(crate) fn transact(&mut self, tx: &PreparedTransaction) -> Result<Ran, EvmError> {
-        let env = TxEnv::from_recovered_tx(&tx.tx, tx.sender);
         let recovered = Recovered::new_unchecked(&tx.tx, tx.sender);
-        let ran = self.executor.execute_transaction_without_commit((env, recovered));
+        let ran = self.executor.execute_transaction_without_commit((BlockTx::new(tx), recovered));
         self.or_failure(ran, Some(self.executor.receipts.len()))
     }
 
     /// Makes it part of the block; gives its gas.
-    pub(crate) fn commit(&mut self, ran: Ran) -> u64 {
-        self.executor.commit_transaction(ran).tx_gas_used()
+    pub(crate) fn commit(&mut self, ran: Ran) -> Result<u64, EvmError> {
+        let gas = self.executor.commit_transaction(ran).tx_gas_used();
+        if let Some(root_after) = &mut self.root_after {
+            let state = self.executor.evm.db_mut();
+            let root = state.transition_state.as_ref().map(root_after).transpose()?;
+            // What was told goes into the bundle, so that the next transaction's changes stand alone.
+            state.merge_transitions(BundleRetention::PlainState);
+            if let (Some(receipt), Some(root)) = (self.executor.receipts.last_mut(), root) {
+                receipt.outcome = root.into();
+            }
+        }
+        Ok(gas)
     }
 
     /// Gas of the transactions so far.
@@ -145,7 +170,7 @@ impl<'a, DB: StateSource> Execution<'a, DB> {
 
     /// Rewards, withdrawals and closing system calls.
     pub(crate) fn finish(self) -> Result<ExecutionOutput, EvmError> {
-        let Self { executor, failures } = self;
+        let Self { executor, failures, .. } = self;
         let (machine, result) = or_failure(executor.finish(), None, &failures)?;
         let (mut state, _): (State<_>, _) = machine.finish();
         state.merge_transitions(BundleRetention::PlainState);

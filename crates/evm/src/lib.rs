@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
 
+mod block_machine;
 mod block_spec;
 mod build;
 mod call;
@@ -19,6 +20,7 @@ pub use env::Evm;
 pub use error::EvmError;
 pub use execute::ExecutionOutput;
 pub use machine::Machine;
+pub use receipts::RootAfter;
 pub use rules::RuleError;
 pub use source::{StateFailure, StateSource, Watched};
 pub use words::TransactionError;

@@ -29,6 +29,13 @@ impl<T: DatabaseRef<Error: Error + Send + Sync + 'static> + Debug> StateSource f
 #[error("state: {0}")]
 pub struct StateFailure(#[source] Arc<dyn Error + Send + Sync>);
 
+impl StateFailure {
+    /// A failure that the caller met.
+    pub fn new(error: impl Error + Send + Sync + 'static) -> Self {
+        Self(Arc::new(error))
+    }
+}
+
 impl DBErrorMarker for StateFailure {}
 
 /// Where the first failure is noted.
@@ -48,7 +55,7 @@ impl<DB: StateSource> Watched<DB> {
     }
 
     fn watch<T>(&self, result: Result<T, DB::Error>) -> Result<T, StateFailure> {
-        result.map_err(|error| self.note.get_or_init(|| StateFailure(Arc::new(error))).clone())
+        result.map_err(|error| self.note.get_or_init(|| StateFailure::new(error)).clone())
     }
 }
 

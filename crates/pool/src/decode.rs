@@ -14,7 +14,7 @@ use alloy_eips::{
 use alloy_primitives::{B256, Bytes, Signature};
 use alloy_rlp::{Encodable, Header};
 use std::sync::Arc;
-use weft_primitives::Transaction;
+use weft_primitives::{InputBytes, Transaction};
 
 /// A signed transaction's fields without signature and hash.
 pub(crate) type TypedTransaction = EthereumTypedTransaction<TxEip4844>;
@@ -52,6 +52,8 @@ pub(crate) struct Decoded {
     pub encoded: Bytes,
     /// Blobs, commitments and proofs, if they came along.
     pub sidecar: Option<Arc<BlobTransactionSidecarVariant>>,
+    /// Zero bytes and others in the input: counted here, for the pool's rules and for execution.
+    pub input_bytes: InputBytes,
     signing: SigningPayload,
 }
 
@@ -96,9 +98,10 @@ impl Decoded {
     fn from_outline(encoded: Bytes, outline: Outline) -> Result<Self, DecodeError> {
         let (mut tx, signature) = split(Transaction::decode_2718_exact(&stand_in(&encoded, &outline))?);
         let input = encoded.slice(outline.input.clone());
+        let input_bytes = InputBytes::count(&input);
         *input_mut(&mut tx) = input;
         let signing = SigningPayload::new(&tx, &encoded, &outline);
-        Ok(Self { tx, signature, encoded, sidecar: None, signing })
+        Ok(Self { tx, signature, encoded, sidecar: None, input_bytes, signing })
     }
 
     /// The message whose keccak was signed, in consecutive parts.

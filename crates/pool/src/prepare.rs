@@ -68,8 +68,9 @@ impl Preparer {
             .blobs
             .filter(|(_, threshold)| input.len() >= *threshold)
             .map(|(geometry, _)| Arc::new(self.parity.admit(weft_erasure::encode_blob(geometry, input))));
+        let input_bytes = decoded.input_bytes;
         let (tx, encoded) = decoded.seal(hash);
-        PreparedTransaction { tx, sender, encoded, blob }
+        PreparedTransaction { tx, sender, encoded, input_bytes, blob }
     }
 
     /// Prepares the transactions of a block in parallel. What `known` has is taken from there. `low_s`: whether

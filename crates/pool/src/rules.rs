@@ -22,7 +22,7 @@ use revm::{
 };
 use weft_chainspec::ChainSpec;
 use weft_evm::gas;
-use weft_primitives::SealedHeader;
+use weft_primitives::{InputBytes, SealedHeader};
 
 /// Largest transaction of a plain chain that geth takes, in bytes; a policy, not consensus.
 const PLAIN_TRANSACTION_BYTES_MAX: usize = 128 * 1024;
@@ -108,7 +108,7 @@ impl Rules {
         if tx.nonce() == u64::MAX {
             return Err(PoolError::NonceMax);
         }
-        self.check_intrinsic_gas(tx)?;
+        self.check_intrinsic_gas(tx, decoded.input_bytes)?;
         if origin == Origin::External && tip < self.minimum_tip {
             return Err(PoolError::TipTooLow { tip, needed: self.minimum_tip });
         }
@@ -133,12 +133,12 @@ impl Rules {
         if tx.gas_limit() > self.block_gas_limit { Err(PoolError::BlockGasLimit) } else { Ok(()) }
     }
 
-    fn check_intrinsic_gas(&self, tx: &TypedTransaction) -> Result<(), PoolError> {
+    fn check_intrinsic_gas(&self, tx: &TypedTransaction, input: InputBytes) -> Result<(), PoolError> {
         let (accounts, slots) = tx.access_list().map_or((0, 0), |list| {
             (list.len() as u64, list.iter().map(|item| item.storage_keys.len() as u64).sum())
         });
         let cost = gas::IntrinsicCost {
-            input: tx.input(),
+            input,
             is_create: tx.is_create(),
             accounts,
             slots,

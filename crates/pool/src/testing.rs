@@ -262,7 +262,7 @@ impl Draft {
     pub(crate) fn prepared(&self) -> Arc<PreparedTransaction> {
         let tx = self.sign();
         let encoded = tx.encoded_2718().into();
-        Arc::new(PreparedTransaction { tx, sender: address(self.key), encoded, blob: None })
+        Arc::new(PreparedTransaction::new(tx, address(self.key), encoded))
     }
 
     pub(crate) fn entry(&self) -> Entry {

@@ -1,4 +1,4 @@
-//! Blocks, headers and receipts.
+//! Blocks and headers.
 
 use crate::{PreparedTransaction, Transaction};
 use alloy_eips::eip4895::Withdrawals;
@@ -11,8 +11,6 @@ pub use alloy_eips::BlockNumHash;
 pub type BlockBody = alloy_consensus::BlockBody<Transaction>;
 /// A block as on the wire.
 pub type Block = alloy_consensus::Block<Transaction>;
-/// A receipt without its bloom, which is derived.
-pub type Receipt = alloy_consensus::EthereumReceipt;
 /// A header with its hash.
 pub type SealedHeader = reth_primitives_traits::SealedHeader<Header>;
 /// A block with its hash.

@@ -7,15 +7,19 @@ mod block;
 pub mod cpu_time;
 mod geometry;
 mod index;
+mod input_bytes;
 pub mod keccak;
+mod receipt;
 mod state;
 mod transaction;
 
 pub use account::StoredAccount;
 pub use blob::{BlobRef, DaSummary, EncodedBlob};
-pub use block::{Block, BlockBody, BlockNumHash, Header, PreparedBlock, Receipt, SealedBlock, SealedHeader};
+pub use block::{Block, BlockBody, BlockNumHash, Header, PreparedBlock, SealedBlock, SealedHeader};
 pub use geometry::{Geometry, GeometryError};
 pub use index::{BlobIndex, ChunkIndex, ColumnIndex};
+pub use input_bytes::InputBytes;
+pub use receipt::Receipt;
 pub use state::{HashedPostState, HashedStorage, StorageTrieUpdates, TrieUpdates};
 pub use transaction::{PooledTransaction, PreparedTransaction, Transaction};
 

@@ -25,23 +25,7 @@ use weft_primitives::{PreparedBlock, SealedHeader, Transaction};
 use weft_rpc::RpcConfig;
 
 /// Files that do not answer alike: prefix and reason.
-const KNOWN: [(&str, &str); 6] = [
-    ("eth_simulateV1/", "the method is not served yet"),
-    (
-        "eth_getBlockReceipts/get-block-receipts-by-hash",
-        "state root per transaction before Byzantium is not kept",
-    ),
-    ("eth_getBlockReceipts/get-block-receipts-n", "state root per transaction before Byzantium is not kept"),
-    (
-        "eth_getTransactionReceipt/get-legacy-contract",
-        "state root per transaction before Byzantium is not kept",
-    ),
-    ("eth_getTransactionReceipt/get-legacy-input", "state root per transaction before Byzantium is not kept"),
-    (
-        "eth_getTransactionReceipt/get-legacy-receipt",
-        "state root per transaction before Byzantium is not kept",
-    ),
-];
+const KNOWN: [(&str, &str); 1] = [("eth_simulateV1/", "the method is not served yet")];
 
 fn fixtures() -> Option<PathBuf> {
     let given = std::env::var_os("WEFT_FIXTURES").map(PathBuf::from);

@@ -219,12 +219,8 @@ impl Verifier<'_> {
         let blooms: Vec<_> = receipts.iter().map(Receipt::with_bloom_ref).collect();
         let bloom = blooms.iter().fold(Bloom::ZERO, |bloom, receipt| bloom | receipt.logs_bloom);
         self.check(bloom == header.logs_bloom, || "logs are not those of the header's bloom");
-        // Before Byzantium receipts held a state root that is not kept; nothing here knows forks, but no
-        // chain has been without proof of work and before Byzantium.
-        if header.difficulty.is_zero() {
-            let root = calculate_receipt_root(&blooms);
-            self.check(root == header.receipts_root, || "receipts are not those of the header");
-        }
+        let root = calculate_receipt_root(&blooms);
+        self.check(root == header.receipts_root, || "receipts are not those of the header");
         Ok(())
     }
 

@@ -4,12 +4,15 @@
 
 mod common;
 
+use alloy_consensus::{TxReceipt, proofs::calculate_receipt_root};
+use alloy_primitives::{B256, U256};
 use common::*;
 use std::{
     path::Path,
     process::Command,
     time::{Duration, Instant},
 };
+use weft_primitives::{Header, SealedHeader};
 use weft_storage::{SCHEMA_VERSION, StorageError, Store, StoreOptions, Table, TxPosition};
 
 fn chain(store: &Store, blocks: u64, transaction_bytes: usize) -> TestBlock {
@@ -208,6 +211,34 @@ fn verification_finds_what_decodes_and_is_wrong() {
         let found = report.problems.iter().any(|problem| problem.block == 2 && problem.what.contains(words));
         assert!(found, "{words}: {:?}", report.problems);
     }
+}
+
+/// Before Byzantium receipts hold state roots, and blocks have a difficulty.
+#[test]
+fn verification_knows_receipts_of_every_fork() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    commit_genesis(&store, &Default::default());
+    let mut one = block(&genesis_header(), 0, vec![transaction(0, noise(0, 10))]);
+    one.receipts[0].outcome = B256::repeat_byte(7).into();
+    let blooms: Vec<_> = one.receipts.iter().map(TxReceipt::with_bloom_ref).collect();
+    let header = Header {
+        difficulty: U256::from(131_072),
+        receipts_root: calculate_receipt_root(&blooms),
+        ..one.block.header.header().clone()
+    };
+    one.block.header = SealedHeader::seal_slow(header);
+    one.commit(&store).unwrap();
+    assert!(store.verify_chain(0..=1).unwrap().is_clean());
+    drop(store);
+    one.receipts[0].outcome = B256::repeat_byte(8).into();
+    let record = [&[1, 0x40][..], &[8; 32], &[0x88, 0xa4, 0x01, 0]].concat();
+    overwrite(folder.path(), Table::Receipts, &1u64.to_be_bytes(), &record);
+    let store = open(folder.path());
+    assert_eq!(store.view().receipts(1).unwrap(), Some(one.receipts));
+    let report = store.verify_chain(0..=1).unwrap();
+    assert_eq!(report.problem_count, 1, "{:?}", report.problems);
+    assert!(report.problems[0].what.contains("receipts are not those of the header"));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod change;
 mod error;
+mod layer;
 mod leaves;
 mod metrics;
 mod proof;
@@ -14,6 +15,7 @@ mod verify;
 mod walk;
 
 pub use error::TrieError;
+pub use layer::RootSequence;
 pub use leaves::state_root_from_leaves;
 pub use proof::{AccountProof, SlotProof, prove};
 pub use state_root::{genesis_root, state_root};

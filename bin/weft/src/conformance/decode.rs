@@ -38,7 +38,7 @@ pub fn block(hex: &str) -> Result<PreparedBlock, DecodeError> {
         let sender = tx.recover_signer_unchecked().map_err(|_| DecodeError::Signature(index))?;
         let encoded = Bytes::from(tx.encoded_2718());
         tx.tx_hash();
-        transactions.push(Arc::new(PreparedTransaction { tx, sender, encoded, blob: None }));
+        transactions.push(Arc::new(PreparedTransaction::new(tx, sender, encoded)));
     }
     Ok(PreparedBlock {
         header: SealedHeader::seal_slow(header),

@@ -125,5 +125,5 @@ fn transaction(nonce: u64, input: Vec<u8>) -> Arc<PreparedTransaction> {
         .into();
     let encoded = tx.encoded_2718().into();
     tx.tx_hash();
-    Arc::new(PreparedTransaction { tx, sender: Address::ZERO, encoded, blob })
+    Arc::new(PreparedTransaction { blob, ..PreparedTransaction::new(tx, Address::ZERO, encoded) })
 }

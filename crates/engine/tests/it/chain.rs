@@ -1,6 +1,6 @@
 //! What the scenarios share: nodes over temporary folders, the dev accounts, signed transactions.
 
-use alloy_consensus::{SignableTransaction, TxEip1559};
+use alloy_consensus::{SignableTransaction, Transaction as _, TxEip1559};
 use alloy_eips::eip2718::Encodable2718;
 use alloy_network::TxSignerSync;
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
@@ -9,8 +9,8 @@ use std::{path::Path, sync::Arc};
 use weft_chainspec::ChainSpec;
 use weft_engine::{CanonicalEvent, Engine, EngineConfig, ForkchoiceState, PayloadAttributes, PayloadStatus};
 use weft_pool::{Pool, PoolConfig};
-use weft_primitives::{PreparedBlock, SealedHeader, StoredAccount, Transaction};
-use weft_storage::{Store, StoreOptions};
+use weft_primitives::{BlobIndex, ColumnIndex, PreparedBlock, SealedHeader, StoredAccount, Transaction};
+use weft_storage::{ColumnSegment, Store, StoreOptions, TxPosition};
 
 /// An engine with its store and, for one that proposes, its pool.
 pub struct Node {
@@ -40,7 +40,17 @@ impl Node {
     }
 
     pub fn open(spec: &Arc<ChainSpec>, path: &Path, config: EngineConfig, with_pool: bool) -> Self {
-        let store = Store::open(path, StoreOptions::default()).expect("the folder opens");
+        Self::open_with(spec, path, StoreOptions::default(), config, with_pool)
+    }
+
+    pub fn open_with(
+        spec: &Arc<ChainSpec>,
+        path: &Path,
+        options: StoreOptions,
+        config: EngineConfig,
+        with_pool: bool,
+    ) -> Self {
+        let store = Store::open(path, options).expect("the folder opens");
         // The pool reads the head, so that genesis comes first.
         weft_engine::init_genesis(spec, &store).expect("the folder is empty or of this chain");
         let pool = with_pool.then(|| {
@@ -66,6 +76,14 @@ impl Node {
     /// Builds on `parent`, one second later.
     pub fn build_on(&mut self, parent: &SealedHeader, salt: u8) -> PreparedBlock {
         self.engine.build_payload(attributes(parent, salt)).expect("a payload")
+    }
+
+    /// As [`Self::build_on`] where nothing of Shanghai and Cancun holds.
+    pub fn build_before_shanghai(&mut self, parent: &SealedHeader, salt: u8) -> PreparedBlock {
+        let (withdrawals, parent_beacon_block_root) = (None, None);
+        let attributes =
+            PayloadAttributes { withdrawals, parent_beacon_block_root, ..attributes(parent, salt) };
+        self.engine.build_payload(attributes).expect("a payload")
     }
 
     /// Builds on the head and makes it the head.
@@ -103,6 +121,29 @@ impl Node {
         state.account_of(address).expect("a read").unwrap_or_default()
     }
 
+    /// Replaces the input of the block's first blob by its data columns, as `weft db drop` does.
+    pub fn drop_body(&self, block: &PreparedBlock) {
+        let number = block.header.number;
+        let summary = self.store.view().da_summary(number).expect("a read").expect("a commitment");
+        let index = summary.blobs[0].tx_index;
+        let input = block.transactions[index as usize].tx.input();
+        let segments: Vec<_> = (0..)
+            .map(ColumnIndex)
+            .zip(weft_erasure::data_columns(summary.geometry, input))
+            .map(|(column, cells)| ColumnSegment { block: number, blob: BlobIndex(0), column, cells })
+            .collect();
+        self.store
+            .drop_body(TxPosition { block: number, index }, &segments)
+            .expect("the columns are its own");
+    }
+
+    /// The chain on the disk is whole, from genesis to the head.
+    pub fn check_chain(&self) {
+        let report = self.store.verify_chain(0..=u64::MAX).expect("a read");
+        assert!(report.is_clean(), "{:?}", report.problems);
+        assert_eq!(report.blocks, self.head().number + 1);
+    }
+
     /// The state root of what is on the disk, from leaves alone, must be the head's.
     pub fn check_state(&self) {
         let view = self.store.view();
@@ -127,6 +168,17 @@ pub fn attributes(parent: &SealedHeader, salt: u8) -> PayloadAttributes {
         withdrawals: Some(Default::default()),
         parent_beacon_block_root: Some(B256::ZERO),
     }
+}
+
+/// A chain at proof of stake and before Byzantium, as no real one ever was: blocks of that time can be built on it.
+pub fn before_byzantium() -> Arc<ChainSpec> {
+    let alice = dev_account(0).address();
+    let json = format!(
+        r#"{{"config":{{"chainId":1337,"homesteadBlock":0,"eip150Block":0,"eip155Block":0,"eip158Block":0,
+            "terminalTotalDifficulty":1}},
+            "gasLimit":"0x1000000","alloc":{{"{alice}":{{"balance":"0x100000000000000000000"}}}}}}"#
+    );
+    Arc::new(ChainSpec::from_json(&json).expect("a genesis file"))
 }
 
 /// One of the ten dev accounts.

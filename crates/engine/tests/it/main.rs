@@ -5,5 +5,6 @@ mod handle;
 mod import;
 mod overlay;
 mod payload;
+mod receipt_roots;
 mod reorg;
 mod restart;

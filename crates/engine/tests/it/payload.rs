@@ -1,10 +1,10 @@
 //! Blocks that one node builds from its pool are the same on every other node.
 
-use crate::chain::{Node, Tx, attributes, dev_account, noise};
+use crate::chain::{Node, Tx, attributes, before_byzantium, dev_account, noise};
 use alloy_primitives::{Address, B256};
 use std::sync::Arc;
 use weft_chainspec::ChainSpec;
-use weft_engine::{EngineConfig, EngineError};
+use weft_engine::{EngineConfig, EngineError, PayloadAttributes};
 
 #[tokio::test]
 async fn another_node_imports_what_one_built() {
@@ -98,6 +98,10 @@ fn attributes_that_no_block_can_have_are_refused() {
     rootless.parent_beacon_block_root = None;
     let error = node.engine.build_payload(rootless).expect_err("EIP-4788 needs it");
     assert!(!error.is_fatal(), "{error:?}");
+    let unpaid = PayloadAttributes { withdrawals: None, ..attributes(&head, 0) };
+    let block = node.engine.build_payload(unpaid).expect("a payload");
+    assert_eq!(block.withdrawals, Some(Default::default()));
+    Node::follower(&spec).follow(&block);
     assert_eq!(node.account(Address::repeat_byte(0xfe)).balance, alloy_primitives::U256::ZERO);
 }
 
@@ -141,4 +145,18 @@ async fn a_transaction_that_the_branch_made_invalid_is_skipped_with_its_successo
     node.choose(&grandchild);
     assert_eq!(node.account(Address::repeat_byte(1)).balance, alloy_primitives::U256::from(5));
     node.check_state();
+}
+
+#[test]
+fn attributes_of_forks_that_do_not_hold_are_refused() {
+    let mut node = Node::follower(&before_byzantium());
+    let head = node.head().clone();
+    let both = attributes(&head, 0);
+    let withdrawals = PayloadAttributes { parent_beacon_block_root: None, ..both.clone() };
+    let beacon_root = PayloadAttributes { withdrawals: None, ..both };
+    for wrong in [withdrawals, beacon_root] {
+        assert!(matches!(node.engine.build_payload(wrong), Err(EngineError::Attributes(_))));
+    }
+    let block = node.build_before_shanghai(&head, 0);
+    assert_eq!(block.withdrawals, None);
 }

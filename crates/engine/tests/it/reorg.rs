@@ -210,3 +210,61 @@ fn an_older_head_changes_nothing_and_can_be_built_upon() {
     assert_eq!((event.reverted.len(), event.committed.len()), (2, 1));
     assert_eq!(event.reverted[0].block.header.hash(), own[2].header.hash(), "newest first");
 }
+
+/// A block whose body was dropped can be unwound like any other, and cannot be come back to from memory: it has to be
+/// given again. Nothing pretends that it is there.
+#[tokio::test]
+async fn a_reorg_across_a_dropped_body_asks_for_the_block_again() {
+    let spec = Arc::new(ChainSpec::dev());
+    let mut node = Node::proposer(&spec);
+    let mut blocks = Vec::new();
+    for nonce in 0..3 {
+        node.submit([
+            Tx::data(nonce, noise(nonce, 200_000)).sign(&dev_account(0), spec.chain_id()),
+            Tx::transfer(nonce, Address::repeat_byte(0xb0), 5).sign(&dev_account(1), spec.chain_id()),
+        ])
+        .await;
+        blocks.push(node.seal());
+    }
+    let [first, dropped, last] = &blocks[..] else { panic!("three blocks") };
+    node.drop_body(dropped);
+    node.check_chain();
+
+    let mut other = Node::follower(&spec);
+    let branch = extend(&mut other, 4, 1);
+    branch.iter().for_each(|block| node.import(block));
+    let event = node.choose(&branch[3]).expect("a change");
+    assert_eq!((event.reverted.len(), event.committed.len()), (3, 4));
+    let (told, whole) = (&event.reverted[1].block, &event.reverted[0].block);
+    let dropped_tx = told.transactions.iter().find(|tx| tx.encoded.is_empty()).expect("one without bytes");
+    assert!(dropped.transactions.iter().any(|tx| tx.hash() == dropped_tx.hash() && tx.blob.is_some()));
+    assert_eq!(told.transactions.len(), 2, "it is told of, with its hash");
+    assert!(whole.transactions.iter().all(|tx| !tx.encoded.is_empty()));
+    assert_eq!(event.reverted[1].receipts.len(), 2);
+    node.check_state();
+    node.check_chain();
+    // What has its bytes waits in the pool again; after the gap nothing of the same sender is executable.
+    let pool = node.pool.clone().expect("a pool");
+    assert_eq!(pool.counts(), (4, 1));
+
+    // In memory is only what is below the dropped block.
+    assert_eq!(node.engine.side_blocks(), 1);
+    for block in [dropped, last] {
+        let (status, event) = node.engine.forkchoice_updated(head(block.header.hash())).expect("no failure");
+        assert_eq!((status, event.is_none()), (PayloadStatus::Syncing, true));
+    }
+    assert_eq!(node.engine.new_payload(last.clone()).expect("no failure"), PayloadStatus::Syncing);
+    assert_eq!(node.head().hash(), branch[3].header.hash(), "a refusal changes nothing");
+
+    // Given again, it is executed and chosen; the first block needs not be.
+    node.import(dropped);
+    node.import(last);
+    let event = node.choose(last).expect("a change");
+    assert_eq!(event.committed.len(), 3);
+    assert_eq!(event.committed[0].block.header.hash(), first.header.hash());
+    assert_eq!(node.account(dev_account(0).address()).nonce, 3);
+    assert_eq!(pool.counts(), (0, 0));
+    assert!(node.store.view().block(2).expect("a read").is_some(), "its body is whole again");
+    node.check_state();
+    node.check_chain();
+}

@@ -142,6 +142,21 @@ impl BlockBytes {
         with.check().is_ok()
     }
 
+    /// Bytes of the transactions so far, as they stand in the list.
+    pub fn transactions(&self) -> usize {
+        self.transactions
+    }
+
+    /// What is left of the limit. A transaction whose encoding is longer does not fit; one that is as long may not,
+    /// for the bytes of RLP around it.
+    pub fn left(&self) -> usize {
+        match self.limit {
+            Limit::None => usize::MAX,
+            Limit::Transactions(max) => max.saturating_sub(self.transactions),
+            Limit::Block(max) => max.saturating_sub(self.block()),
+        }
+    }
+
     /// Adds a transaction.
     pub fn add(&mut self, tx: &PreparedTransaction) {
         // A legacy transaction is a list itself; others are strings in the list.
@@ -158,13 +173,17 @@ impl BlockBytes {
             Limit::Transactions(max) if self.transactions > max => {
                 Err(RuleError::TransactionsTooLarge { have: self.transactions, max })
             }
-            Limit::Block(max) => {
-                let list = |payload: usize| list_header(payload) + payload;
-                let have = list(self.fixed + list(self.transactions) + list(self.ommers));
-                if have > max { Err(RuleError::BlockTooLarge { have, max }) } else { Ok(()) }
+            Limit::Block(max) if self.block() > max => {
+                Err(RuleError::BlockTooLarge { have: self.block(), max })
             }
             _ => Ok(()),
         }
+    }
+
+    /// RLP of the block.
+    fn block(&self) -> usize {
+        let list = |payload: usize| list_header(payload) + payload;
+        list(self.fixed + list(self.transactions) + list(self.ommers))
     }
 }
 

@@ -3,16 +3,11 @@
 use super::RuleError;
 use crate::ExecutionOutput;
 use alloy_consensus::{Header, ReceiptWithBloom, TxReceipt, proofs::calculate_receipt_root};
-use alloy_hardforks::EthereumHardforks;
 use alloy_primitives::Bloom;
-use weft_chainspec::ChainSpec;
 use weft_primitives::Receipt;
 
 /// Gas used, bloom, receipts root and requests hash.
-///
-/// Before Byzantium a receipt commits to the state root after its transaction, which is not computed here; the
-/// receipts root is not checked for those blocks.
-pub fn check_output(spec: &ChainSpec, header: &Header, output: &ExecutionOutput) -> Result<(), RuleError> {
+pub fn check_output(header: &Header, output: &ExecutionOutput) -> Result<(), RuleError> {
     if header.gas_used != output.gas_used {
         return Err(RuleError::GasUsed { header: header.gas_used, executed: output.gas_used });
     }
@@ -22,11 +17,9 @@ pub fn check_output(spec: &ChainSpec, header: &Header, output: &ExecutionOutput)
         let (header, executed) = (Box::new(header.logs_bloom), Box::new(bloom));
         return Err(RuleError::LogsBloom { header, executed });
     }
-    if spec.is_byzantium_active_at_block(header.number) {
-        let executed = calculate_receipt_root(&receipts);
-        if header.receipts_root != executed {
-            return Err(RuleError::ReceiptsRoot { header: header.receipts_root, executed });
-        }
+    let executed = calculate_receipt_root(&receipts);
+    if header.receipts_root != executed {
+        return Err(RuleError::ReceiptsRoot { header: header.receipts_root, executed });
     }
     match header.requests_hash {
         Some(header) => {

@@ -195,7 +195,7 @@ fn prepared(chain_id: Option<u64>, input: usize, high_s: bool) -> Arc<PreparedTr
     let s = if high_s { half + U256::ONE } else { half };
     let tx = Transaction::Legacy(tx.into_signed(Signature::new(U256::ONE, s, false)));
     let encoded = alloy_eips::eip2718::Encodable2718::encoded_2718(&tx).into();
-    Arc::new(PreparedTransaction { tx, sender: Default::default(), encoded, blob: None })
+    Arc::new(PreparedTransaction::new(tx, Default::default(), encoded))
 }
 
 #[test]
@@ -273,6 +273,33 @@ fn blocks_have_a_size_limit_from_osaka_on_and_weft_has_its_own() {
     assert_eq!(check_body(&dev, &large), Ok(()));
     large.transactions = full;
     assert!(matches!(check_body(&dev, &large), Err(RuleError::TransactionsTooLarge { .. })));
+}
+
+#[test]
+fn what_is_longer_than_what_is_left_does_not_fit() {
+    for (spec, chain_id) in [(network("Osaka"), 1), (ChainSpec::dev(), 1337)] {
+        let mut bytes = BlockBytes::new(&spec, &child(&spec), None);
+        let large = prepared(Some(chain_id), 3 << 20, false);
+        while bytes.fits(&large) {
+            let (before, left) = (bytes.transactions(), bytes.left());
+            bytes.add(&large);
+            assert!(bytes.transactions() - before >= large.encoded.len());
+            assert!(left - bytes.left() >= large.encoded.len());
+        }
+        // By bisection the longest input that fits.
+        let fits = |length| bytes.fits(&prepared(Some(chain_id), length, false));
+        let (mut fit, mut misfit) = (0, 3 << 20);
+        while misfit - fit > 1 {
+            let middle = (fit + misfit) / 2;
+            if fits(middle) { fit = middle } else { misfit = middle }
+        }
+        let encoded = |length| prepared(Some(chain_id), length, false).encoded.len();
+        assert!(encoded(fit) <= bytes.left());
+        // What is left is not much more than that: room for later header fields, and RLP around the transaction.
+        assert!(bytes.left() - encoded(fit) < 300, "{} of {}", encoded(fit), bytes.left());
+    }
+    let unlimited = network("Prague");
+    assert_eq!(BlockBytes::new(&unlimited, &child(&unlimited), None).left(), usize::MAX);
 }
 
 /// Eight generations, each with room for an ommer that shares its parent.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{StoredBodyMeta, TxPosition};
-use alloy_consensus::{SignableTransaction, TxEip1559, TxLegacy};
+use alloy_consensus::{Eip658Value, SignableTransaction, TxEip1559, TxLegacy, TxType};
 use alloy_eips::{
     eip2718::Encodable2718,
     eip4895::{Withdrawal, Withdrawals},
@@ -43,10 +43,11 @@ fn log() -> impl Strategy<Value = Log> {
 }
 
 fn receipt() -> impl Strategy<Value = Receipt> {
-    (0u8..=4, any::<bool>(), any::<u64>(), prop::collection::vec(log(), 0..4)).prop_map(
-        |(tx_type, success, cumulative_gas_used, logs)| Receipt {
+    let outcome = prop_oneof![any::<bool>().prop_map(Eip658Value::from), hash().prop_map(Eip658Value::from)];
+    (0u8..=4, outcome, any::<u64>(), prop::collection::vec(log(), 0..4)).prop_map(
+        |(tx_type, outcome, cumulative_gas_used, logs)| Receipt {
             tx_type: tx_type.try_into().unwrap(),
-            success,
+            outcome,
             cumulative_gas_used,
             logs,
         },
@@ -275,6 +276,25 @@ fn body_metas_and_headers() {
 fn a_plain_account_is_small() {
     let account = StoredAccount { nonce: 5, balance: U256::from(10u64.pow(18)), ..StoredAccount::default() };
     assert_eq!(account.to_bytes().len(), 10);
+}
+
+/// The bytes themselves: whoever changes them raises the schema version.
+#[test]
+fn receipts_on_disk() {
+    let log =
+        Log::new_unchecked(Address::repeat_byte(0xaa), vec![B256::repeat_byte(0xbb)], vec![1, 2].into());
+    let receipts = |outcome: Eip658Value| {
+        vec![Receipt { tx_type: TxType::Eip1559, outcome, cumulative_gas_used: 300, logs: vec![log.clone()] }]
+    };
+    let rest = [&[0xac, 0x02, 1][..], &[0xaa; 20], &[1], &[0xbb; 32], &[2, 1, 2]].concat();
+    let bytes = |head: &[u8]| [&[1], head, &rest].concat();
+    assert_eq!(receipts(true.into()).to_bytes(), bytes(&[0x82]));
+    assert_eq!(receipts(false.into()).to_bytes(), bytes(&[0x02]));
+    let root = B256::repeat_byte(0xcc);
+    let head = [&[0x42][..], root.as_slice()].concat();
+    assert_eq!(receipts(root.into()).to_bytes(), bytes(&head), "before Byzantium");
+    let both = Vec::<Receipt>::decode(&bytes(&[&[0xc2][..], root.as_slice()].concat()));
+    assert_eq!(both, Err(Malformed("a receipt with both status and state root")));
 }
 
 #[test]

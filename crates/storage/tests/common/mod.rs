@@ -87,7 +87,7 @@ pub fn commit_genesis(store: &Store, state: &HashedPostState) {
 /// `seed` makes blocks of the same height differ. Roots are those of the content, but the state's.
 pub fn block(parent: &SealedHeader, seed: u64, transactions: Vec<Arc<PreparedTransaction>>) -> TestBlock {
     let receipts: Vec<Receipt> = (1..=transactions.len() as u64)
-        .map(|n| Receipt { success: true, cumulative_gas_used: 21_000 * n, ..Receipt::default() })
+        .map(|n| Receipt { cumulative_gas_used: 21_000 * n, ..Receipt::default() })
         .collect();
     let with_bloom: Vec<_> = receipts.iter().map(|receipt| receipt.with_bloom_ref()).collect();
     let encoded: Vec<_> = transactions.iter().map(|tx| &tx.encoded).collect();
@@ -126,7 +126,7 @@ pub fn transaction(nonce: u64, input: impl Into<Bytes>) -> Arc<PreparedTransacti
     let sender = tx.recover_signer().unwrap();
     tx.tx_hash();
     let encoded = tx.encoded_2718().into();
-    Arc::new(PreparedTransaction { tx, sender, encoded, blob: None })
+    Arc::new(PreparedTransaction::new(tx, sender, encoded))
 }
 
 /// As [`transaction`], with its input as a blob.

@@ -4,6 +4,7 @@ use super::{
     memory::MemoryState,
     oracle::{check, check_proof},
 };
+use crate::layer::Layer;
 use alloy_primitives::{B256, U256, keccak256};
 use proptest::{collection::vec, prelude::*};
 use weft_primitives::{HashedPostState, HashedStorage, StoredAccount};
@@ -158,6 +159,21 @@ proptest! {
         let (root, _) = base.commit(&merged);
         check(&base, root);
         prop_assert_eq!(base, one_by_one);
+    }
+
+    /// The transactions of a block one after the other, with nothing written between them.
+    #[test]
+    fn a_root_after_each_change_equals_the_root_of_all_of_them((keys, blocks) in scenario()) {
+        let mut base = MemoryState::default();
+        base.commit(&overlay(&MemoryState::default(), &keys, &blocks[0]));
+        let mut one_by_one = base.clone();
+        let mut layer = Layer::new(&base);
+        for steps in &blocks[1..] {
+            let overlay = overlay(&one_by_one, &keys, steps);
+            let (root, _) = one_by_one.commit(&overlay);
+            check(&one_by_one, root);
+            prop_assert_eq!(layer.commit(&overlay).unwrap(), root);
+        }
     }
 
     /// The whole state at once, on nothing, as genesis does it; and back to nothing.
