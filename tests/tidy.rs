@@ -42,6 +42,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("toml", "weft"),
     ("indicatif", "weft"),
     ("secp256k1", "weft"),
+    ("tikv-jemallocator", "weft"),
 ];
 
 /// Lines of a file before its tests.

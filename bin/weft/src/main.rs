@@ -10,6 +10,11 @@ mod settings;
 use clap::Parser;
 use cli::{Cli, Command};
 use std::process::ExitCode;
+use tikv_jemallocator::Jemalloc;
+
+/// For RocksDB's C++ as well. Its settings are compiled in: `.cargo/config.toml`.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// Exit codes: 0 done, 1 failed, 2 wrong usage (clap's own), 130 stopped at once by a second signal.
 fn main() -> ExitCode {

@@ -205,6 +205,15 @@ pub struct NodeArgs {
     )]
     #[serde(rename = "txpool.max-admission-size")]
     pub txpool_max_admission_size: Option<usize>,
+    /// Calldata in blocks that waits for its parity to be written, in MiB; beyond it submission of large calldata waits
+    #[arg(
+        long = "txpool.max-archive-backlog",
+        env = "WEFT_TXPOOL_MAX_ARCHIVE_BACKLOG",
+        value_name = "MIB",
+        help_heading = "Transaction pool"
+    )]
+    #[serde(rename = "txpool.max-archive-backlog")]
+    pub txpool_max_archive_backlog: Option<u64>,
     /// Threads that hash and code transactions [default: one per core]
     #[arg(
         long = "txpool.admission-threads",
@@ -277,6 +286,7 @@ impl NodeArgs {
             txpool_pricebump: Some(pool.price_bump_percent),
             txpool_minimum_priority_fee: Some(0),
             txpool_max_admission_size: Some(pool.admission_bytes_max / MIB),
+            txpool_max_archive_backlog: Some(pool.backlog_bytes_max / MIB as u64),
             txpool_admission_threads: None,
             db_cache_size: Some(store.cache_bytes / MIB),
             db_min_free: Some(256),

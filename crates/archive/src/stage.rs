@@ -36,6 +36,21 @@ impl BlobArchive {
         Self { parity, metrics: ArchiveMetrics::default() }
     }
 
+    /// Bytes of blobs above the stage's checkpoint, counted up to the block that passes `enough`.
+    pub fn backlog_bytes(store: &Store, enough: u64) -> Result<u64, StorageError> {
+        let view = store.view();
+        let done = view.stage_checkpoint(BLOB_ARCHIVE)?.map_or(0, |checkpoint| checkpoint.number);
+        let mut bytes = 0;
+        for number in done + 1..=view.head()?.number {
+            let Some(summary) = view.da_summary(number)? else { continue };
+            bytes += summary.blobs.iter().map(|blob| blob.length).sum::<u64>();
+            if bytes > enough {
+                break;
+            }
+        }
+        Ok(bytes)
+    }
+
     /// Parity columns of one block, and its hash.
     fn segments(
         &self,

@@ -1,8 +1,8 @@
 //! The running node: its parts in the order of their start, and how they stop.
 
 use crate::{
-    NodeConfig, Recorder, banner::Banner, follow::follow, health::Health, operations::Operations,
-    process::ProcessReader,
+    NodeConfig, Recorder, backlog::watch_backlog, banner::Banner, follow::follow, health::Health,
+    operations::Operations, process::ProcessReader,
 };
 use eyre::{Context, Result};
 use std::{net::SocketAddr, sync::Arc};
@@ -13,13 +13,10 @@ use weft_archive::{BLOB_ARCHIVE, BlobArchive, ParityCache, Retriever};
 use weft_consensus::DevSealer;
 use weft_engine::{Engine, EngineHandle, init_genesis};
 use weft_evm::Evm;
-use weft_pool::Pool;
+use weft_pool::{Pool, PoolConfig};
 use weft_rpc::{Readiness, RpcContext, RpcParts, RpcServer};
 use weft_stages::{Pipeline, PipelineHandle};
 use weft_storage::Store;
-
-/// Parity that waits in memory for the BlobArchive stage; beyond it, blocks are coded again.
-const PARITY_CACHE_BYTES: usize = 192 << 20;
 
 /// Why a node ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +51,7 @@ impl Node {
         let engine =
             Engine::new(Arc::clone(&config.spec), store.clone(), Some(pool.clone()), config.engine.clone())?;
         let engine = EngineHandle::spawn(engine).wrap_err("start the engine's thread")?;
-        let stages = Stages::start(&engine, &store);
+        let stages = Stages::start(&engine, &store, &pool, &config.pool);
         let (readiness, ready) = watch::channel(Readiness::Starting);
         let parts = RpcParts {
             spec: Arc::clone(&config.spec),
@@ -157,19 +154,25 @@ impl Node {
 struct Stages {
     pipeline: PipelineHandle,
     follower: JoinHandle<()>,
+    backlog: JoinHandle<()>,
     stop: CancellationToken,
 }
 
 impl Stages {
-    fn start(engine: &EngineHandle, store: &Store) -> Self {
-        let parity = ParityCache::new(PARITY_CACHE_BYTES);
+    fn start(engine: &EngineHandle, store: &Store, pool: &Pool, limits: &PoolConfig) -> Self {
+        // The pool counts parity until its last holder has dropped it.
+        let parity = ParityCache::new(limits.parity_bytes_max);
         let events = engine.subscribe();
         let (head, followed) = watch::channel(engine.head());
         let stop = CancellationToken::new();
-        let pipeline =
-            Pipeline::new(store.clone()).with(BlobArchive::new(parity.clone())).run(followed, stop.clone());
+        let pipeline = Pipeline::new(store.clone())
+            .with(BlobArchive::new(parity.clone()))
+            .run(followed.clone(), stop.clone());
         let follower = tokio::spawn(follow(engine.clone(), events, parity, head));
-        Self { pipeline, follower, stop }
+        let progress = pipeline.watch()[0].clone();
+        let backlog =
+            watch_backlog(store.clone(), pool.clone(), limits.backlog_bytes_max, followed, progress);
+        Self { pipeline, follower, backlog: tokio::spawn(backlog), stop }
     }
 
     /// To be called when the engine has stopped, which ends the follower.
@@ -178,6 +181,7 @@ impl Stages {
         self.pipeline.stopped().await;
         // An error would be a panic of the task, which has been logged.
         let _ = self.follower.await;
+        let _ = self.backlog.await;
     }
 }
 

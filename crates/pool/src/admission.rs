@@ -132,6 +132,9 @@ impl Admission {
         deadline: Deadline,
     ) -> Result<TxHash, PoolError> {
         self.core.rules().check_bytes(&raw)?;
+        if self.core.preparer().may_carry_blob(raw.len()) {
+            self.core.backlog().passable(deadline).await?;
+        }
         let _permit = self.reserve(raw.len(), deadline).await?;
         let mut work = Work::Raw(raw, origin);
         loop {

@@ -15,7 +15,7 @@ pub enum Origin {
 ///
 /// Worst-case memory: `bytes_max` of pooled transactions, `admission_bytes_max` of those under way,
 /// `parity_bytes_max` of parity (counted until the last holder lets it go, also after the pool has), and
-/// `limbo_bytes_max` of sidecars. With the defaults that is 896 MiB.
+/// `limbo_bytes_max` of sidecars. With the defaults that is 1152 MiB.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolConfig {
     /// Pooled transactions.
@@ -45,6 +45,8 @@ pub struct PoolConfig {
     pub admission_wait: Duration,
     /// Threads that prepare transactions. 0: one per core.
     pub admission_threads: usize,
+    /// Blobs in blocks that wait for the archive, in bytes; above it blobs wait in admission.
+    pub backlog_bytes_max: u64,
     /// Parity kept in memory with prepared transactions. Above it only cell hashes are kept, and whoever needs
     /// the parity codes it again (0.15 ms/MB).
     pub parity_bytes_max: usize,
@@ -72,7 +74,8 @@ impl Default for PoolConfig {
             admission_bytes_max: 64 * MIB,
             admission_wait: Duration::from_secs(20),
             admission_threads: 0,
-            parity_bytes_max: 256 * MIB,
+            backlog_bytes_max: 128 * MIB as u64,
+            parity_bytes_max: 512 * MIB,
             limbo_bytes_max: 64 * MIB,
             notifications_max: 8192,
         }

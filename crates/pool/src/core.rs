@@ -6,6 +6,7 @@
 
 use crate::{
     admission::{Job, Work},
+    backlog::Backlog,
     book::{Book, Inserted},
     config::{Origin, PoolConfig},
     decode::Decoded,
@@ -74,6 +75,7 @@ pub(crate) struct Core {
     preparer: Preparer,
     events: broadcast::Sender<Arc<PreparedTransaction>>,
     room: Notify,
+    backlog: Backlog,
     metrics: PoolMetrics,
 }
 
@@ -119,6 +121,7 @@ impl Core {
             rules: RwLock::new(Arc::new(rules)),
             state: Mutex::new(state),
             room: Notify::new(),
+            backlog: Backlog::new(config.backlog_bytes_max),
             metrics: PoolMetrics::default(),
             spec,
             config,
@@ -149,6 +152,10 @@ impl Core {
     /// Signalled when transactions left the pool.
     pub(crate) fn room(&self) -> &Notify {
         &self.room
+    }
+
+    pub(crate) fn backlog(&self) -> &Backlog {
+        &self.backlog
     }
 
     pub(crate) fn rules(&self) -> Arc<Rules> {

@@ -129,6 +129,9 @@ pub enum PoolError {
         "txpool is busy: {in_flight} bytes of transactions are being prepared, limit {limit}; try again later"
     )]
     Busy { in_flight: usize, limit: usize },
+    /// The archive did not catch up with the blocks within the time that the node lets a client wait. Try again later.
+    #[error("the archive is behind: {backlog} bytes in blocks wait for it, limit {limit}; try again later")]
+    Archiving { backlog: u64, limit: u64 },
 
     // ---- the node ----
     /// The state could not be read.
@@ -182,6 +185,7 @@ impl PoolError {
             Self::Full => "full",
             Self::Underpriced => "underpriced",
             Self::Busy { .. } => "busy",
+            Self::Archiving { .. } => "archiving",
             Self::Storage(_) | Self::State(_) => "storage",
             Self::Threads(_) => "threads",
             Self::Closed => "closed",

@@ -2,6 +2,7 @@
 #![warn(missing_docs)]
 
 mod admission;
+mod backlog;
 mod best;
 mod book;
 mod canonical;

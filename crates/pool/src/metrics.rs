@@ -32,6 +32,8 @@ pub(crate) struct PoolMetrics {
     pub in_flight_bytes: Gauge,
     /// Bytes of parity alive in the process.
     pub parity_bytes: Gauge,
+    /// Bytes of blobs in blocks that wait for the archive; above the bound blobs wait in admission.
+    pub backlog_bytes: Gauge,
     /// Seconds that a transaction waited for room in admission.
     pub room_wait: Histogram,
     /// Seconds that a transaction waited for a worker.

@@ -81,7 +81,8 @@ impl Pool {
     /// and codes it, in parallel with others and off the async threads, and puts it into the pool.
     ///
     /// `raw` is EIP-2718, type 3 with its sidecar; it is kept, so it must not be a small slice of a large buffer.
-    /// Waits up to `admission_wait` for room, then fails with [`PoolError::Busy`] or [`PoolError::Full`].
+    /// Waits up to `admission_wait` for room and for the archive, then fails with [`PoolError::Busy`],
+    /// [`PoolError::Full`] or [`PoolError::Archiving`].
     pub async fn submit(&self, raw: Bytes) -> Result<TxHash, PoolError> {
         self.submit_from(raw, Origin::Local).await
     }
@@ -121,6 +122,13 @@ impl Pool {
         reverted: &[Arc<PreparedTransaction>],
     ) {
         self.core().on_canonical(head, included, reverted);
+    }
+
+    /// Tells how many bytes of blobs are in blocks and wait for the archive; beyond `backlog_bytes_max` blobs wait in
+    /// admission.
+    pub fn set_backlog(&self, bytes: u64) {
+        self.core().metrics().backlog_bytes.set(bytes as f64);
+        self.core().backlog().set(bytes);
     }
 
     /// Looks at accounts again whose transactions turned out to be invalid while a block was built.

@@ -61,6 +61,11 @@ impl Preparer {
         &self.parity
     }
 
+    /// Whether a transaction of so many bytes can have an input that is coded.
+    pub(crate) fn may_carry_blob(&self, bytes: usize) -> bool {
+        self.blobs.is_some_and(|(_, threshold)| bytes >= threshold)
+    }
+
     /// Codes the input where it is large enough, and seals the transaction with its hash.
     pub(crate) fn finish(&self, decoded: Decoded, hash: TxHash, sender: Address) -> PreparedTransaction {
         let input = decoded.tx.input();

@@ -145,7 +145,7 @@ impl From<weft_pool::PoolError> for RpcError {
         use weft_pool::PoolError;
         match error {
             // Come again later: a limit, not a verdict.
-            PoolError::Busy { .. } => Self::Limit(error.to_string()),
+            PoolError::Busy { .. } | PoolError::Archiving { .. } => Self::Limit(error.to_string()),
             PoolError::Storage(_) | PoolError::State(_) | PoolError::Threads(_) => Self::internal(error),
             // geth answers every refusal of its pool with -32000 and the pool's words.
             _ => Self::Rejected(error.to_string()),

@@ -106,6 +106,20 @@ pub(crate) fn free_bytes(folder: &Path) -> Result<u64, StorageError> {
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
+/// Whether files of the folder can be written past the page cache. Some file systems (in memory, network) refuse that.
+pub(crate) fn has_direct_io(folder: &Path) -> bool {
+    use std::os::unix::fs::OpenOptionsExt;
+    let probe = folder.join("weft.direct");
+    let opened =
+        File::options().write(true).create(true).truncate(true).custom_flags(libc::O_DIRECT).open(&probe);
+    // It may not have been created.
+    let _ = fs::remove_file(&probe);
+    if let Err(error) = &opened {
+        tracing::warn!(target: "weft::storage", folder = %folder.display(), %error, "no direct I/O here: writing goes through the page cache");
+    }
+    opened.is_ok()
+}
+
 /// Half of what the process may open, the rest is for sockets; 4096 at most.
 pub(crate) fn open_files() -> i32 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };

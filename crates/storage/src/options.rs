@@ -32,7 +32,7 @@ const BLOB_FILE_BYTES: u64 = 256 << 20;
 const SYNC_STEP_BYTES: u64 = 4 << 20;
 
 /// Options of the whole database.
-pub(crate) fn database(open_files: i32) -> Options {
+pub(crate) fn database(open_files: i32, direct_io: bool) -> Options {
     let mut options = Options::default();
     options.create_if_missing(true);
     options.create_missing_column_families(true);
@@ -45,6 +45,9 @@ pub(crate) fn database(open_files: i32) -> Options {
         options.set_max_background_compactions(2);
     }
     options.set_bytes_per_sync(SYNC_STEP_BYTES);
+    // Gigabytes that are written once would push everything else out of the page cache, and copying them into it
+    // costs more than writing them.
+    options.set_use_direct_io_for_flush_and_compaction(direct_io);
     options.set_max_total_wal_size(WAL_BYTES_MAX);
     // Each write is synced on its own, so at most the unacknowledged last one can be torn.
     options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);

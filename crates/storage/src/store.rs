@@ -63,7 +63,8 @@ impl Store {
         let cache = Cache::new_lru_cache(options.cache_bytes);
         let tables =
             Table::ALL.map(|table| ColumnFamilyDescriptor::new(table.name(), options::table(table, &cache)));
-        let db_options = options::database(disk::open_files());
+        let db_options =
+            options::database(disk::open_files(), !options.read_only && disk::has_direct_io(path));
         let db = if options.read_only {
             DB::open_cf_descriptors_read_only(&db_options, path, tables, false)
         } else {

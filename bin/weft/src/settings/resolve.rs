@@ -122,6 +122,9 @@ fn pool(settings: &NodeArgs) -> PoolConfig {
         price_bump_percent: settings.txpool_pricebump.unwrap_or(defaults.price_bump_percent),
         minimum_tip_wei: settings.txpool_minimum_priority_fee.map_or(defaults.minimum_tip_wei, u128::from),
         admission_bytes_max: mib(settings.txpool_max_admission_size, defaults.admission_bytes_max),
+        backlog_bytes_max: settings
+            .txpool_max_archive_backlog
+            .map_or(defaults.backlog_bytes_max, |mib| mib.saturating_mul(MIB as u64)),
         admission_threads: settings.txpool_admission_threads.unwrap_or(defaults.admission_threads),
         ..defaults
     }

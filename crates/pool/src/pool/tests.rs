@@ -272,6 +272,32 @@ async fn a_client_that_waited_in_vain_is_told_so() {
 }
 
 #[tokio::test]
+async fn blobs_wait_for_the_archive_and_others_pass() {
+    let config = PoolConfig { backlog_bytes_max: 1000, admission_wait: PATIENCE, ..Default::default() };
+    let pool = World::rich().pool(config.clone());
+    let blob = |key| transaction(Kind::Eip1559).key(key).input_len(8 * 1024).raw();
+    pool.set_backlog(1000);
+    pool.submit(blob(1)).await.unwrap();
+    pool.set_backlog(1001);
+    let waiting = tokio::spawn({
+        let (pool, raw) = (pool.clone(), blob(2));
+        async move { pool.submit(raw).await }
+    });
+    pool.submit(transfer(3, 0).raw()).await.unwrap();
+    assert_eq!(pool.counts(), (2, 0), "one blob and the transfer");
+    pool.set_backlog(0);
+    timeout(PATIENCE, waiting).await.unwrap().unwrap().unwrap();
+
+    let pool = World::rich().pool(PoolConfig { admission_wait: Duration::from_millis(20), ..config });
+    pool.set_backlog(5000);
+    let refused = pool.submit(blob(1)).await.unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "the archive is behind: 5000 bytes in blocks wait for it, limit 1000; try again later"
+    );
+}
+
+#[tokio::test]
 async fn admission_is_bounded_in_bytes() {
     let world = World::rich();
     let pool = world.pool(PoolConfig {

@@ -48,6 +48,8 @@ pub struct Load<'a> {
     pub sample: &'a Sample,
     pub next: AtomicU64,
     pub refused: AtomicU64,
+    /// `None`: as fast as the node takes it.
+    pub pace: Option<Pace>,
 }
 
 /// A uniform sample of submitted transactions, for the read-back.
@@ -100,6 +102,32 @@ enum Answers {
     Many(Vec<Answer>),
 }
 
+/// Spreads the load over time.
+#[derive(Debug)]
+pub struct Pace {
+    began: Instant,
+    bytes_per_second: f64,
+    begun_bytes: AtomicU64,
+}
+
+impl Pace {
+    /// So many bytes per second from now on.
+    pub fn new(bytes_per_second: usize) -> Self {
+        Self {
+            began: Instant::now(),
+            bytes_per_second: bytes_per_second.max(1) as f64,
+            begun_bytes: AtomicU64::new(0),
+        }
+    }
+
+    /// Waits until these bytes are due.
+    fn wait(&self, bytes: usize) {
+        let before = self.begun_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        let due = Duration::from_secs_f64(before as f64 / self.bytes_per_second);
+        thread::sleep(due.saturating_sub(self.began.elapsed()));
+    }
+}
+
 impl Load<'_> {
     /// Submits from `senders` in turn until the deadline.
     pub fn work(&self, senders: &mut [Sender]) -> Result<()> {
@@ -123,6 +151,9 @@ impl Load<'_> {
             let keys: Vec<&Sender> = chosen.iter().map(|index| &senders[*index]).collect();
             let signed = sign_many(self.terms, &drafts, &keys);
             for (signed, numbers) in signed.chunks(self.batch).zip(numbers.chunks(self.batch)) {
+                if let Some(pace) = &self.pace {
+                    pace.wait(signed.len() * self.size);
+                }
                 if Instant::now() >= self.deadline
                     || !self.ledger.admit(signed.len(), signed.len() * self.size)
                 {

@@ -4,7 +4,7 @@ use super::{
     BenchArgs,
     child::Node,
     ledger::Ledger,
-    load::{self, Load, SINK, Sample},
+    load::{self, Load, Pace, SINK, Sample},
     parts::Snapshot,
     payload::Payload,
     process, readback,
@@ -35,6 +35,9 @@ use weft_archive::BLOB_ARCHIVE;
 const DRAIN_PATIENCE: Duration = Duration::from_secs(30);
 /// Distance of the looks at the archive's frontier while it catches up.
 const DRAIN_PAUSE: Duration = Duration::from_millis(20);
+/// The node's metric of the room on its disk, and below what the dev node seals no more (`db.min-free`), in bytes.
+const FREE_BYTES: &str = "weft_datadir_free_bytes";
+const FULL_BYTES: f64 = 257.0 * 1024.0 * 1024.0;
 /// Transactions on their way at any moment, whatever their size.
 const IN_FLIGHT_COUNT_MAX: usize = 20_000;
 
@@ -65,6 +68,20 @@ impl Target {
                 Ok(Snapshot::new(&node.metrics()?, process::cpu_time_by_thread(node.pid())?))
             }
             Self::Other { .. } => Ok(Snapshot::default()),
+        }
+    }
+}
+
+impl Target {
+    /// A run that ends because its disk is full looks like many other failures.
+    fn explain(&self, error: eyre::Report) -> eyre::Report {
+        let Ok(metrics) = self.metrics() else { return error };
+        match metrics.get(FREE_BYTES) {
+            // 0: this node does not say.
+            free if free > 0.0 && free < FULL_BYTES => error.wrap_err(
+                "the node's disk is full; a shorter --duration, a lower --rate or another --datadir would do",
+            ),
+            _ => error,
         }
     }
 }
@@ -118,9 +135,11 @@ pub(super) fn run(args: &BenchArgs) -> Result<Report> {
         sample: &sample,
         next: AtomicU64::new(0),
         refused: AtomicU64::new(0),
+        pace: args.rate.map(|rate| Pace::new(rate.0)),
     };
-    drive(&load, &mut senders, usize::from(args.connections), &mut client)?;
-    let persisted_at = archived(&mut client)?;
+    let persisted_at = drive(&load, &mut senders, usize::from(args.connections), &mut client)
+        .and_then(|()| archived(&mut client))
+        .map_err(|error| target.explain(error))?;
     let after = Clock::read(&target)?;
 
     let mut report = Report::new(args, seed, &ledger.totals(), &before, &after, persisted_at);
