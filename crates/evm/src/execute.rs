@@ -5,7 +5,7 @@ use crate::{
     block_spec::BlockSpec,
     machine::machine,
     receipts::Receipts,
-    source::{Note, StateFailure},
+    source::{Note, StateFailure, Watched},
 };
 use alloy_consensus::{Header, transaction::Recovered};
 use alloy_eips::{eip4895::Withdrawals, eip7685::Requests};
@@ -13,14 +13,14 @@ use alloy_evm::{
     Evm as _, FromRecoveredTx,
     block::{BlockExecutionError, BlockExecutionResult, BlockExecutor},
     eth::{
-        EthBlockExecutionCtx, EthBlockExecutor, EthTxResult,
+        EthBlockExecutionCtx, EthBlockExecutor, EthEvmContext, EthTxResult,
         dao_fork::{DAO_HARDFORK_ACCOUNTS, DAO_HARDFORK_BENEFICIARY},
     },
 };
 use alloy_hardforks::{EthereumHardfork, EthereumHardforks};
 use alloy_primitives::{Address, U256};
 use revm::{
-    Database, DatabaseCommit,
+    Database, DatabaseCommit, Inspector,
     context::TxEnv,
     context_interface::result::HaltReason,
     database::{BundleState, State, states::bundle_state::BundleRetention},
@@ -28,7 +28,7 @@ use revm::{
     state::{Account, TransactionId},
 };
 use std::borrow::Cow;
-use weft_primitives::{PreparedBlock, PreparedTransaction, Receipt};
+use weft_primitives::{PreparedBlock, Receipt, Transaction};
 
 /// What executing a block yields.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ impl Evm {
         let body = Body { ommers: &block.ommers, withdrawals: block.withdrawals.as_ref() };
         let mut execution = Execution::begin(self, block.header.header(), body, state)?;
         for tx in &block.transactions {
-            let result = execution.transact(tx)?;
+            let result = execution.transact(&tx.tx, tx.sender)?;
             execution.commit(result);
         }
         execution.finish()
@@ -71,14 +71,14 @@ pub(crate) struct Body<'a> {
     pub(crate) withdrawals: Option<&'a Withdrawals>,
 }
 
-type Executor<'a, DB> = EthBlockExecutor<'a, Machine<DB, NoOpInspector>, BlockSpec, Receipts>;
+type Executor<'a, DB, I> = EthBlockExecutor<'a, Machine<DB, I>, BlockSpec, Receipts>;
 
 /// A transaction that ran and is not yet part of the block.
 pub(crate) type Ran = EthTxResult<HaltReason, alloy_consensus::TxType>;
 
 /// A block under execution; alloy-evm's executor with its errors made this crate's.
-pub(crate) struct Execution<'a, DB: StateSource> {
-    executor: Executor<'a, DB>,
+pub(crate) struct Execution<'a, DB: StateSource, I = NoOpInspector> {
+    executor: Executor<'a, DB, I>,
     failures: Note,
 }
 
@@ -86,6 +86,25 @@ impl<'a, DB: StateSource> Execution<'a, DB> {
     /// Sets up the machine and makes the calls that precede transactions.
     pub(crate) fn begin(evm: &Evm, header: &Header, body: Body<'a>, state: DB) -> Result<Self, EvmError> {
         let (machine, failures) = machine(state, evm.env(header), NoOpInspector, false);
+        let mut execution = Self::on(machine, failures, evm, header, body);
+        execution.open(evm, header)?;
+        Ok(execution)
+    }
+}
+
+impl<'a, DB, I> Execution<'a, DB, I>
+where
+    DB: StateSource,
+    I: Inspector<EthEvmContext<State<Watched<DB>>>>,
+{
+    /// A block on a machine in which nothing has run yet.
+    pub(crate) fn on(
+        machine: Machine<DB, I>,
+        failures: Note,
+        evm: &Evm,
+        header: &Header,
+        body: Body<'a>,
+    ) -> Self {
         let context = EthBlockExecutionCtx {
             parent_hash: header.parent_hash,
             parent_beacon_block_root: header.parent_beacon_block_root,
@@ -96,13 +115,21 @@ impl<'a, DB: StateSource> Execution<'a, DB> {
             slot_number: None,
         };
         let executor = EthBlockExecutor::new(machine, context, evm.block_spec(header), Receipts);
-        let mut execution = Self { executor, failures };
+        Self { executor, failures }
+    }
+
+    /// Makes the calls that precede transactions.
+    pub(crate) fn open(&mut self, evm: &Evm, header: &Header) -> Result<(), EvmError> {
         if evm.spec().ethereum_fork_activation(EthereumHardfork::Dao).transitions_at_block(header.number) {
-            execution.move_dao_balances()?;
+            self.move_dao_balances()?;
         }
-        let begun = execution.executor.apply_pre_execution_changes();
-        execution.or_failure(begun, None)?;
-        Ok(execution)
+        let begun = self.executor.apply_pre_execution_changes();
+        self.or_failure(begun, None)
+    }
+
+    /// What the block runs on.
+    pub(crate) fn machine_mut(&mut self) -> &mut Machine<DB, I> {
+        self.executor.evm_mut()
     }
 
     /// The DAO fork's change of state (EIP-779). It precedes the block's transactions, while alloy-evm makes it after
@@ -120,10 +147,24 @@ impl<'a, DB: StateSource> Execution<'a, DB> {
         Ok(())
     }
 
+    /// Where failures to read the state are noted.
+    pub(crate) fn failures(&self) -> Note {
+        self.failures.clone()
+    }
+
     /// Runs a transaction on the state so far, without keeping its changes.
-    pub(crate) fn transact(&mut self, tx: &PreparedTransaction) -> Result<Ran, EvmError> {
-        let env = TxEnv::from_recovered_tx(&tx.tx, tx.sender);
-        let recovered = Recovered::new_unchecked(&tx.tx, tx.sender);
+    pub(crate) fn transact(&mut self, tx: &Transaction, sender: Address) -> Result<Ran, EvmError> {
+        self.transact_env(TxEnv::from_recovered_tx(tx, sender), tx, sender)
+    }
+
+    /// As [`transact`](Self::transact), with what revm sees of the transaction made beforehand.
+    pub(crate) fn transact_env(
+        &mut self,
+        env: TxEnv,
+        tx: &Transaction,
+        sender: Address,
+    ) -> Result<Ran, EvmError> {
+        let recovered = Recovered::new_unchecked(tx, sender);
         let ran = self.executor.execute_transaction_without_commit((env, recovered));
         self.or_failure(ran, Some(self.executor.receipts.len()))
     }
@@ -145,12 +186,18 @@ impl<'a, DB: StateSource> Execution<'a, DB> {
 
     /// Rewards, withdrawals and closing system calls.
     pub(crate) fn finish(self) -> Result<ExecutionOutput, EvmError> {
+        let (mut state, result) = self.close()?;
+        let BlockExecutionResult { receipts, requests, gas_used, blob_gas_used } = result;
+        Ok(ExecutionOutput { bundle: state.take_bundle(), receipts, requests, gas_used, blob_gas_used })
+    }
+
+    /// As [`finish`](Self::finish); gives the state with all that has changed in it since it was made.
+    pub(crate) fn close(self) -> Result<(State<Watched<DB>>, BlockExecutionResult<Receipt>), EvmError> {
         let Self { executor, failures } = self;
         let (machine, result) = or_failure(executor.finish(), None, &failures)?;
         let (mut state, _): (State<_>, _) = machine.finish();
         state.merge_transitions(BundleRetention::PlainState);
-        let BlockExecutionResult { receipts, requests, gas_used, blob_gas_used } = result;
-        Ok(ExecutionOutput { bundle: state.take_bundle(), receipts, requests, gas_used, blob_gas_used })
+        Ok((state, result))
     }
 
     fn or_failure<T>(

@@ -11,6 +11,7 @@ pub mod gas;
 mod machine;
 mod receipts;
 pub mod rules;
+mod simulate;
 mod source;
 mod words;
 
@@ -20,5 +21,6 @@ pub use error::EvmError;
 pub use execute::ExecutionOutput;
 pub use machine::Machine;
 pub use rules::RuleError;
+pub use simulate::{SimulatedState, Simulation};
 pub use source::{StateFailure, StateSource, Watched};
 pub use words::TransactionError;

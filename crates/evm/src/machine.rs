@@ -30,14 +30,33 @@ where
     DB: StateSource,
     I: Inspector<EthEvmContext<State<Watched<DB>>>>,
 {
+    let (state, note) = cached(state);
+    (machine_on(state, env, inspector, inspect), note)
+}
+
+/// revm's caches over `state`, and the note of failures to read it.
+pub(crate) fn cached<DB: StateSource>(state: DB) -> (State<Watched<DB>>, Note) {
     let (watched, note) = Watched::new(state);
-    let state = State::builder().with_database(watched).with_bundle_update().build();
+    (State::builder().with_database(watched).with_bundle_update().build(), note)
+}
+
+/// A machine over a state that may have run blocks before.
+pub(crate) fn machine_on<DB, I>(
+    state: State<Watched<DB>>,
+    env: EvmEnv,
+    inspector: I,
+    inspect: bool,
+) -> Machine<DB, I>
+where
+    DB: StateSource,
+    I: Inspector<EthEvmContext<State<Watched<DB>>>>,
+{
     let mut inner = EthEvmBuilder::new(state, env).inspector(inspector).build().into_inner();
     let gas = inner.instruction.gas_table()[usize::from(EXTCODEHASH)];
     inner.instruction.insert_instruction(EXTCODEHASH, Instruction::new(extcodehash), gas);
     let mut machine = EthEvm::new(inner, inspect);
     machine.set_inspector_enabled(inspect);
-    (machine, note)
+    machine
 }
 
 /// EXTCODEHASH that hides the zero code hash by which storage without code is marked (see [`StateSource`]):

@@ -25,8 +25,7 @@ use weft_primitives::{PreparedBlock, SealedHeader, Transaction};
 use weft_rpc::RpcConfig;
 
 /// Files that do not answer alike: prefix and reason.
-const KNOWN: [(&str, &str); 6] = [
-    ("eth_simulateV1/", "the method is not served yet"),
+const KNOWN: [(&str, &str); 5] = [
     (
         "eth_getBlockReceipts/get-block-receipts-by-hash",
         "state root per transaction before Byzantium is not kept",

@@ -56,7 +56,7 @@ fn is_plain_transfer(session: &mut Session<'_, NoOpInspector>, tx: &TxEnv) -> Re
 
 fn search(session: &mut Session<'_, NoOpInspector>, tx: &TxEnv, limit: u64) -> Result<u64, RpcError> {
     let first = session.run(tx.clone(), limit).map_err(|error| beyond(error, limit))?.result;
-    let (used, most) = (first.tx_gas_used(), first.gas().total_gas_spent().max(first.gas().floor_gas()));
+    let (used, most) = (first.tx_gas_used(), max_gas_used(&first));
     match first {
         ExecutionResult::Success { .. } => {}
         ExecutionResult::Halt { reason: HaltReason::OutOfGas(_), .. } => {
@@ -77,6 +77,11 @@ fn search(session: &mut Session<'_, NoOpInspector>, tx: &TxEnv, limit: u64) -> R
         if succeeds(session, tx, middle)? { high = middle } else { low = middle }
     }
     Ok(high)
+}
+
+/// Most gas that was spent at any time: before refunds, and not less than the floor (EIP-7623).
+pub fn max_gas_used(result: &ExecutionResult) -> u64 {
+    result.gas().total_gas_spent().max(result.gas().floor_gas())
 }
 
 /// The limit did not even cover the transaction's own bytes.

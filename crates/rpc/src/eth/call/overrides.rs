@@ -1,6 +1,10 @@
 //! One run's state and environment: a block's, with what the caller overrides.
 
-use super::{CallArgs, deadline::Deadline, words::refusal};
+use super::{
+    CallArgs,
+    deadline::Deadline,
+    words::{refusal, timed_out},
+};
 use crate::{RpcContext, RpcError, chain};
 use alloy_evm::{
     Evm as _, EvmEnv,
@@ -12,7 +16,7 @@ use alloy_primitives::{Address, U256};
 use alloy_rpc_types_eth::{TransactionRequest, state::StateOverride};
 use revm::{
     Inspector,
-    context::{BlockEnv, TxEnv},
+    context::{BlockEnv, ContextTr as _, JournalTr as _, TxEnv},
     context_interface::{Transaction as _, result::ResultAndState},
     database::{CacheDB, EmptyDB, State},
     inspector::NoOpInspector,
@@ -96,7 +100,7 @@ impl<'a, I: CallInspector<'a>> Session<'a, I> {
         tx.gas_limit = gas_limit;
         let outcome = self.machine.transact_raw(tx);
         if self.machine.inspector().expired() {
-            return Err(RpcError::Rejected(format!("execution aborted (timeout = {:?})", self.timeout)));
+            return Err(timed_out(self.timeout));
         }
         outcome.map_err(refusal)
     }
@@ -138,15 +142,44 @@ fn override_block(overrides: alloy_rpc_types_eth::BlockOverrides, env: &mut Bloc
     apply_block_overrides(overrides, &mut nowhere, env);
 }
 
-fn override_state<'a, I: CallInspector<'a>>(
+/// Changes accounts and moves precompiles before the first run, by geth's rules: an account that is named ceases to be
+/// a precompile, and a precompile cannot be moved onto an account that is named.
+pub fn override_state<'a, I: CallInspector<'a>>(
     machine: &mut Machine<StateReader<'a>, Deadline<I>>,
     state: StateOverride,
 ) -> Result<(), RpcError> {
-    let moves: Vec<_> =
-        state.iter().filter_map(|(from, account)| Some((*from, account.move_precompile_to?))).collect();
-    machine
-        .precompiles_mut()
-        .move_precompiles(moves)
-        .map_err(|error| RpcError::Rejected(error.to_string()))?;
+    // What is warm from the start is not changed by that (EIP-2929).
+    let warm = machine.precompiles().addresses().copied().collect();
+    machine.ctx_mut().journal_mut().warm_precompiles(&warm);
+    let mut moved = Vec::new();
+    for (address, account) in &state {
+        let mut precompile = None;
+        machine.precompiles_mut().apply_precompile(address, |found| {
+            precompile = found;
+            None
+        });
+        if let Some(target) = account.move_precompile_to {
+            let precompile = precompile
+                .ok_or_else(|| RpcError::Rejected(format!("account {address} is not a precompile")))?;
+            check_target(&state, *address, target)?;
+            moved.push((target, precompile));
+        }
+        if account.state.is_some() && account.state_diff.is_some() {
+            return Err(RpcError::Rejected(format!("account {address} has both 'state' and 'stateDiff'")));
+        }
+    }
+    machine.precompiles_mut().extend_precompiles(moved);
     apply_state_overrides(state, machine.db_mut()).map_err(|error| RpcError::Rejected(error.to_string()))
+}
+
+/// Whether a precompile may be moved there. -38022 is execution-apis' code for a move onto itself.
+fn check_target(state: &StateOverride, address: Address, target: Address) -> Result<(), RpcError> {
+    if target == address {
+        let message = format!("account {address} is moved onto itself");
+        return Err(RpcError::Coded { code: -38022, message });
+    }
+    if state.contains_key(&target) {
+        return Err(RpcError::Rejected(format!("account {target} is already overridden")));
+    }
+    Ok(())
 }
