@@ -5,7 +5,7 @@ use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{Bytes, TxHash};
 use std::sync::Arc;
 use weft_archive::Source;
-use weft_primitives::{SealedHeader, Transaction};
+use weft_primitives::{HashedPostState, SealedHeader, Transaction};
 use weft_storage::{StoredTransaction, View};
 
 /// The canonical number that `id` stands for; `None` when there is no such block (yet).
@@ -47,6 +47,27 @@ pub fn state_number(view: &View<'_>, id: Option<BlockId>) -> Result<u64, RpcErro
         }
         None => Err(RpcError::HeaderNotFound),
     }
+}
+
+/// What turns the head's tries into those after block `number`, for proofs and state roots of the past.
+///
+/// The tries of past blocks are not kept: they are the head's with every change since taken back in memory, so
+/// distance costs one read per block and per changed key. Both are bounded: blocks by
+/// [`RpcConfig::proof_window`](crate::RpcConfig), keys by [`RpcConfig::proof_keys_max`](crate::RpcConfig).
+pub fn revert_state(context: &RpcContext, view: &View<'_>, number: u64) -> Result<HashedPostState, RpcError> {
+    let window = context.config.proof_window;
+    let distance = view.head()?.number.saturating_sub(number);
+    if distance > window {
+        return Err(RpcError::InvalidParams(format!(
+            "block {number} is {distance} blocks behind the head, and the proof window is {window} blocks"
+        )));
+    }
+    view.revert_state_within(number, context.config.proof_keys_max)?.ok_or_else(|| {
+        RpcError::Limit(format!(
+            "more than {} accounts and slots have changed since block {number}: ask for a newer block",
+            context.config.proof_keys_max
+        ))
+    })
 }
 
 /// The header of an existing block.

@@ -387,6 +387,33 @@ async fn proofs_hold_at_the_head_and_in_the_past() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn proofs_of_the_past_reach_as_far_as_the_window() {
+    let node = Node::start(RpcConfig { proof_window: 2, ..RpcConfig::default() }).await;
+    for _ in 0..3 {
+        node.seal().await;
+    }
+    let proof = |block: &str| json!([signer(0).address(), [], block]);
+    let simulation = json!({ "blockStateCalls": [{}] });
+    node.call("eth_getProof", proof("0x1")).await;
+    node.call("eth_simulateV1", json!([simulation, "0x1"])).await;
+    let refused = "block 0 is 3 blocks behind the head, and the proof window is 2 blocks";
+    assert_eq!(node.fail("eth_getProof", proof("0x0")).await, (-32602, refused.to_owned()));
+    assert_eq!(
+        node.fail("eth_simulateV1", json!([simulation, "earliest"])).await,
+        (-32602, refused.to_owned())
+    );
+    assert_eq!(node.call("eth_getBalance", json!([Address::ZERO, "0x0"])).await, "0x0", "needs no trie");
+
+    let node = Node::start(RpcConfig { proof_keys_max: 2, ..RpcConfig::default() }).await;
+    deploy(&node, 0, logger()).await;
+    let (code, words) = node.fail("eth_getProof", proof("0x0")).await;
+    assert_eq!(
+        (code, words.as_str()),
+        (-32005, "more than 2 accounts and slots have changed since block 0: ask for a newer block")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn fees_are_suggested_from_what_was_paid() {
     let node = Node::start(RpcConfig::default()).await;
     assert_eq!(node.call("eth_maxPriorityFeePerGas", json!([])).await, "0x3b9aca00", "a fresh chain");

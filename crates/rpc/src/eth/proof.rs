@@ -1,4 +1,4 @@
-//! `eth_getProof` (EIP-1186), at any block.
+//! `eth_getProof` (EIP-1186), at any block within the proof window.
 
 use crate::{Args, Registrar, RpcContext, RpcError, chain, types::StorageKey};
 use alloy_consensus::constants::{EMPTY_ROOT_HASH, KECCAK_EMPTY};
@@ -44,7 +44,7 @@ fn proof(context: &RpcContext, args: &Args<'_>) -> Result<ProofResponse, RpcErro
     let slots: Vec<B256> = keys.iter().map(|key| key.slot).collect();
     let view = context.view();
     let number = chain::state_number(&view, id)?;
-    let overlay = view.revert_state(number)?;
+    let overlay = chain::revert_state(context, &view, number)?;
     let proof = weft_trie::prove(&view, &overlay, address, &slots)?;
     let account = proof.account.unwrap_or_default();
     let exists = proof.account.is_some();

@@ -2,7 +2,7 @@
 
 use super::{Answer, call, logs::CallLogs, plan::Planned};
 use crate::{
-    RpcContext, RpcError,
+    RpcContext, RpcError, chain,
     eth::call::{Deadline, override_state, timed_out},
     types::{header_response, log_at, placed_transaction},
 };
@@ -63,7 +63,7 @@ impl<'a> Simulator<'a> {
         transfers: bool,
     ) -> Result<Self, RpcError> {
         Ok(Self {
-            reverted: view.revert_state(base.number)?,
+            reverted: chain::revert_state(context, view, base.number)?,
             state: Some(SimulatedState::new(view.state_at(base.number)?)),
             parent: base,
             gas_left: context.config.gas_cap,
@@ -81,7 +81,7 @@ impl<'a> Simulator<'a> {
         let header = self.header(&planned);
         let env = self.env(&planned, &header);
         let state = self.state.take().ok_or_else(|| RpcError::internal("the simulation has failed"))?;
-        let inspector = Deadline::until(CallLogs::new(self.transfers), self.deadline);
+        let inspector = Deadline::until(CallLogs::new(self.transfers, self.bytes_left), self.deadline);
         let mut run = self.context.parts.evm.simulate(header.clone(), env, state, inspector);
         override_state(run.machine_mut(), planned.state)?;
         run.open().map_err(RpcError::internal)?;
@@ -174,13 +174,12 @@ impl<'a> Simulator<'a> {
         let result = run.push(&tx, sender).map_err(|error| call::refusal(error, gas))?;
         self.in_time(run)?;
         self.gas_left = self.gas_left.saturating_sub(result.tx_gas_used());
-        let logs = run.machine_mut().inspector_mut().inner.take();
-        let logged: usize = logs.iter().map(|(_, log)| 256 + log.data.data.len()).sum();
-        let bytes = result.output().map_or(0, |output| output.len()) + logged;
-        self.bytes_left = self
-            .bytes_left
-            .checked_sub(bytes)
-            .ok_or(RpcError::ResponseTooLarge(self.context.config.response_bytes_max))?;
+        let gathered = &mut run.machine_mut().inspector_mut().inner;
+        let left = gathered
+            .bytes_left()
+            .and_then(|left| left.checked_sub(result.output().map_or(0, |output| output.len())));
+        self.bytes_left = left.ok_or(RpcError::ResponseTooLarge(self.context.config.response_bytes_max))?;
+        let logs = gathered.take(self.bytes_left);
         Ok(Ran { tx, sender, result: call::outcome(&result), logs })
     }
 
