@@ -10,7 +10,8 @@ use super::{
     submit::{send_raw, with_timeout},
 };
 use crate::{
-    Args, Registrar, RpcContext, RpcError, chain,
+    Args, Registrar, RpcContext, RpcError,
+    place::Place,
     registrar::run_blocking,
     types::{RpcTransaction, pending_transaction},
 };
@@ -103,8 +104,7 @@ fn next_nonce(context: &RpcContext, from: Address) -> Result<u64, RpcError> {
         return Ok(nonce);
     }
     let view = context.view();
-    let head = chain::state_number(&view, None)?;
-    Ok(view.state_at(head)?.account_of(from)?.unwrap_or_default().nonce)
+    Ok(Place::find(context, &view, None)?.state(&view)?.account(from)?.nonce)
 }
 
 /// EIP-1559 fees where the chain has them and no gas price is given: twice the base fee and the suggested tip.

@@ -14,7 +14,11 @@ pub struct RpcTransaction(AlloyTransaction<Transaction>);
 
 /// Transaction `index` of the block, given whole.
 pub fn included_transaction(block: &BlockDigest, index: usize, tx: Transaction) -> RpcTransaction {
-    placed_transaction(&block.header, index, tx, block.transactions[index].1)
+    let mut placed = placed_transaction(&block.header, index, tx, block.transactions[index].1);
+    if block.is_pending() {
+        placed.0.block_hash = None;
+    }
+    placed
 }
 
 /// Transaction `index` of a block with this header.

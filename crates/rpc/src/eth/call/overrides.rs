@@ -5,7 +5,10 @@ use super::{
     deadline::Deadline,
     words::{refusal, timed_out},
 };
-use crate::{RpcContext, RpcError, chain};
+use crate::{
+    RpcContext, RpcError,
+    place::{Place, State as BlockState},
+};
 use alloy_evm::{
     Evm as _, EvmEnv,
     eth::EthEvmContext,
@@ -22,16 +25,16 @@ use revm::{
     inspector::NoOpInspector,
 };
 use weft_evm::{Machine, Watched};
-use weft_storage::{StateReader, View};
+use weft_storage::View;
 
 /// What this server inspects with.
-pub trait CallInspector<'a>: Inspector<EthEvmContext<State<Watched<StateReader<'a>>>>> {}
+pub trait CallInspector<'a>: Inspector<EthEvmContext<State<Watched<BlockState<'a>>>>> {}
 
-impl<'a, I: Inspector<EthEvmContext<State<Watched<StateReader<'a>>>>>> CallInspector<'a> for I {}
+impl<'a, I: Inspector<EthEvmContext<State<Watched<BlockState<'a>>>>>> CallInspector<'a> for I {}
 
 /// A machine on a block's state, ready to run a caller's transaction any number of times.
 pub struct Session<'a, I> {
-    machine: Machine<StateReader<'a>, Deadline<I>>,
+    machine: Machine<BlockState<'a>, Deadline<I>>,
     env: EvmEnv,
     timeout: std::time::Duration,
     /// The transaction as it was given.
@@ -56,8 +59,8 @@ impl<'a, I: CallInspector<'a>> Session<'a, I> {
         inspector: I,
     ) -> Result<Self, RpcError> {
         let CallArgs { request, block, state, block_overrides } = args;
-        let number = chain::state_number(view, block)?;
-        let header = chain::header(view, number)?;
+        let place = Place::find(context, view, block)?;
+        let header = place.header(view)?;
         let mut env = context.parts.evm.env(header.header());
         let gas_limit_max = env.cfg_env.tx_gas_limit_cap.unwrap_or(u64::MAX).min(env.block_env.gas_limit);
         relax(&mut env, &request);
@@ -65,7 +68,7 @@ impl<'a, I: CallInspector<'a>> Session<'a, I> {
         override_block(block_overrides, &mut env.block_env);
         let timeout = context.config.evm_timeout;
         let mut machine =
-            context.parts.evm.caller(env.clone(), view.state_at(number)?, Deadline::new(inspector, timeout));
+            context.parts.evm.caller(env.clone(), place.state(view)?, Deadline::new(inspector, timeout));
         machine.db_mut().override_block_hashes(block_hashes);
         override_state(&mut machine, state)?;
         Ok(Self { machine, env, timeout, request, gas_limit_max })
@@ -145,7 +148,7 @@ fn override_block(overrides: alloy_rpc_types_eth::BlockOverrides, env: &mut Bloc
 /// Changes accounts and moves precompiles before the first run, by geth's rules: an account that is named ceases to be
 /// a precompile, and a precompile cannot be moved onto an account that is named.
 pub fn override_state<'a, I: CallInspector<'a>>(
-    machine: &mut Machine<StateReader<'a>, Deadline<I>>,
+    machine: &mut Machine<BlockState<'a>, Deadline<I>>,
     state: StateOverride,
 ) -> Result<(), RpcError> {
     // What is warm from the start is not changed by that (EIP-2929).

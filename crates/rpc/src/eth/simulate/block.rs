@@ -2,8 +2,9 @@
 
 use super::{Answer, call, logs::CallLogs, plan::Planned};
 use crate::{
-    RpcContext, RpcError, chain,
+    RpcContext, RpcError,
     eth::call::{Deadline, override_state, timed_out},
+    place::{Place, State},
     types::{header_response, log_at, placed_transaction},
 };
 use alloy_consensus::{
@@ -25,18 +26,18 @@ use revm::context_interface::block::BlobExcessGasAndPrice;
 use std::time::Instant;
 use weft_evm::{SimulatedState, Simulation, rules};
 use weft_primitives::{Block, BlockBody, HashedPostState, Header, SealedHeader, Transaction};
-use weft_storage::{StateReader, View};
+use weft_storage::View;
 
 /// A simulated block's machine over the state of a real block.
-type Run<'a> = Simulation<'a, StateReader<'a>, Deadline<CallLogs>>;
+type Run<'a> = Simulation<'a, State<'a>, Deadline<CallLogs>>;
 
 /// Simulates one block after the other.
 pub struct Simulator<'a> {
     context: &'a RpcContext,
     view: &'a View<'a>,
-    /// From the head's state back to that of the real block.
-    reverted: HashedPostState,
-    state: Option<SimulatedState<StateReader<'a>>>,
+    /// From the head's tries to those of the real block.
+    base: HashedPostState,
+    state: Option<SimulatedState<State<'a>>>,
     parent: SealedHeader,
     validation: bool,
     transfers: bool,
@@ -54,18 +55,18 @@ struct Ran {
 }
 
 impl<'a> Simulator<'a> {
-    /// Begins on the real block `base`.
+    /// Begins on the real block `base`, which may be pending.
     pub fn new(
         context: &'a RpcContext,
         view: &'a View<'a>,
-        base: SealedHeader,
+        base: &Place,
         validation: bool,
         transfers: bool,
     ) -> Result<Self, RpcError> {
         Ok(Self {
-            reverted: chain::revert_state(context, view, base.number)?,
-            state: Some(SimulatedState::new(view.state_at(base.number)?)),
-            parent: base,
+            base: base.trie_overlay(context, view)?,
+            state: Some(SimulatedState::new(base.state(view)?)),
+            parent: base.header(view)?,
             gas_left: context.config.gas_cap,
             bytes_left: context.config.response_bytes_max / 2,
             deadline: Instant::now() + context.config.evm_timeout,
@@ -188,14 +189,11 @@ impl<'a> Simulator<'a> {
         if expired { Err(timed_out(self.context.config.evm_timeout)) } else { Ok(()) }
     }
 
-    fn state_root(
-        &self,
-        state: &SimulatedState<StateReader<'a>>,
-    ) -> Result<alloy_primitives::B256, RpcError> {
+    fn state_root(&self, state: &SimulatedState<State<'a>>) -> Result<alloy_primitives::B256, RpcError> {
         if Instant::now() >= self.deadline {
             return Err(timed_out(self.context.config.evm_timeout));
         }
-        let mut overlay = self.reverted.clone();
+        let mut overlay = self.base.clone();
         overlay.extend(weft_engine::hash_bundle(state.changes()).post);
         Ok(weft_trie::state_root(self.view, &overlay)?.0)
     }

@@ -14,7 +14,7 @@ mod call;
 mod logs;
 mod plan;
 
-use crate::{Args, Registrar, RpcContext, RpcError, chain};
+use crate::{Args, Registrar, RpcContext, RpcError, place::Place};
 use alloy_eips::BlockId;
 use alloy_rpc_types_eth::simulate::{SimulatePayload, SimulatedBlock};
 use block::Simulator;
@@ -39,11 +39,12 @@ fn simulate(context: &RpcContext, args: &Args<'_>) -> Result<Vec<Answer>, RpcErr
         return Err(RpcError::InvalidParams("empty input".to_owned()));
     }
     let view = context.view();
-    let base = chain::header(&view, chain::state_number(&view, id)?)?;
+    let place = Place::find(context, &view, id)?;
+    let base = place.header(&view)?;
     let SimulatePayload { block_state_calls, trace_transfers, validation, return_full_transactions } =
         payload;
     let planned = plan::plan(base.header(), block_state_calls)?;
-    let mut simulator = Simulator::new(context, &view, base, validation, trace_transfers)?;
+    let mut simulator = Simulator::new(context, &view, &place, validation, trace_transfers)?;
     let mut answers = Vec::with_capacity(planned.len());
     for block in planned {
         answers.push(simulator.run(block, return_full_transactions)?);
