@@ -73,17 +73,7 @@ where
     }
 }
 
-impl<S> Observed<S>
-where
-    S: RpcServiceT<
-            MethodResponse = MethodResponse,
-            BatchResponse = MethodResponse,
-            NotificationResponse = MethodResponse,
-        > + Clone
-        + Send
-        + Sync
-        + 'static,
-{
+impl<S: RpcServiceT<MethodResponse = MethodResponse>> Observed<S> {
     async fn observed_call(&self, request: Request<'_>) -> MethodResponse {
         let start = Instant::now();
         let name = self.methods.get(request.method.as_ref()).copied().unwrap_or(UNKNOWN);
