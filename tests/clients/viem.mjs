@@ -54,6 +54,18 @@ const sent = await unlocked.sendTransaction({ account: first, to: account.addres
 check((await client.waitForTransactionReceipt({ hash: sent })).status === 'success', 'an unlocked account sends')
 const proof = await client.getProof({ address: contract.address, storageKeys: [toHex(0, { size: 32 })] })
 check(proof.storageProof[0].value === 5n, 'a storage proof')
+const [block] = await client.simulateBlocks({
+  blocks: [{ calls: [{ account: account.address, to: contract.address, abi, functionName: 'add', args: [2n] }] }],
+})
+check(block.calls[0].status === 'success' && block.calls[0].result === 7n, 'a block is simulated')
+const { results, assetChanges } = await client.simulateCalls({
+  account: account.address,
+  calls: [{ to: '0x00000000000000000000000000000000000000aa', value: 3n }],
+  traceAssetChanges: true,
+})
+check(results[0].status === 'success' && assetChanges[0].value.diff === -3n, 'calls are simulated with what they move')
+const pending = await client.getBlock({ blockTag: 'pending' })
+check(pending.hash === null && pending.number === (await client.getBlockNumber()) + 1n, 'a pending block')
 const fees = await client.estimateFeesPerGas()
 check(fees.maxFeePerGas > 0n, 'fees are estimated')
 const history = await client.getFeeHistory({ blockCount: 4, rewardPercentiles: [10, 50] })
