@@ -157,7 +157,18 @@ async fn what_does_not_exist_is_null_or_a_named_error() {
         ),
         ("eth_getStorageValues", json!([{}]), -32602, "empty request"),
         ("eth_getFilterChanges", json!(["0x1"]), -32000, "filter not found"),
-        ("eth_noSuchMethod", json!([]), -32601, "Method not found"),
+        (
+            "eth_noSuchMethod",
+            json!([]),
+            -32601,
+            "the method eth_noSuchMethod does not exist/is not available",
+        ),
+        (
+            "eth_newFilter",
+            json!([{ "fromBlock": "0x2", "toBlock": "0x1" }]),
+            -32602,
+            "invalid block range params",
+        ),
         ("eth_sendRawTransaction", json!(["0x"]), -32000, ""),
         (
             "eth_feeHistory",
@@ -440,6 +451,11 @@ async fn small_methods_answer() {
     assert_eq!(node.call("net_peerCount", json!([])).await, "0x0");
     assert_eq!(node.call("web3_clientVersion", json!([])).await, "weft/test");
     assert_eq!(node.call("web3_sha3", json!(["0x"])).await, json!(keccak256([])));
+    assert_eq!(node.call("rpc_modules", json!([])).await["eth"], "1.0");
+    let request = json!({ "from": signer(0).address(), "to": Address::ZERO });
+    let filled = node.call("eth_fillTransaction", json!([request])).await;
+    assert_eq!((&filled["tx"]["gas"], &filled["tx"]["r"]), (&json!("0x5208"), &json!("0x0")), "not signed");
+    assert!(filled["raw"].as_str().unwrap().starts_with("0x02"));
     assert_eq!(node.call("eth_syncing", json!([])).await, false);
     assert_eq!(node.call("eth_blockNumber", json!([])).await, "0x0");
     assert_eq!(node.call("eth_accounts", json!([])).await[0], json!(signer(0).address()));

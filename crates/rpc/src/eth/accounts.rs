@@ -15,16 +15,16 @@ use crate::{
     registrar::run_blocking,
     types::{RpcTransaction, pending_transaction},
 };
-use alloy_consensus::{EthereumTypedTransaction, TxEip4844};
+use alloy_consensus::{EthereumTypedTransaction, SignableTransaction, TxEip4844};
 use alloy_eips::{BlockId, BlockNumberOrTag, eip2718::Encodable2718};
-use alloy_primitives::{Address, Bytes, TxHash, U256};
+use alloy_primitives::{Address, Bytes, Signature, TxHash, U256};
 use alloy_rpc_types_eth::TransactionRequest;
 use jsonrpsee::types::Params;
 use serde::Serialize;
 use std::sync::Arc;
 use weft_primitives::Transaction;
 
-/// A signed transaction in both forms.
+/// A transaction in both forms.
 #[derive(Clone, Debug, Serialize)]
 struct Signed {
     raw: Bytes,
@@ -39,7 +39,7 @@ pub fn register(registrar: &mut Registrar) {
     registrar.read("personal_sign", 2, |context, args| sign(context, args, 1, 0));
     registrar.asynchronous("eth_sendTransaction", send);
     registrar.execute("eth_signTransaction", 1, |context, args| signed(context, args.required(0)?));
-    registrar.execute("eth_fillTransaction", 1, |context, args| fill(context, args.required(0)?));
+    registrar.execute("eth_fillTransaction", 1, |context, args| filled(context, args.required(0)?));
 }
 
 fn sign(context: &RpcContext, args: &Args<'_>, address: usize, message: usize) -> Result<Bytes, RpcError> {
@@ -65,6 +65,14 @@ fn signed(context: &RpcContext, request: TransactionRequest) -> Result<Signed, R
         return Err(RpcError::Rejected("unknown account".to_owned()));
     }
     let tx: Transaction = context.accounts.sign_transaction(from, typed(fill(context, request)?)?)?;
+    Ok(Signed { raw: tx.encoded_2718().into(), tx: pending_transaction(tx, from) })
+}
+
+/// As [`signed`], of any account, with a signature of zeros.
+fn filled(context: &RpcContext, request: TransactionRequest) -> Result<Signed, RpcError> {
+    let from = request.from.unwrap_or_default();
+    let unsigned = typed(fill(context, request)?)?;
+    let tx: Transaction = unsigned.into_signed(Signature::new(U256::ZERO, U256::ZERO, false)).into();
     Ok(Signed { raw: tx.encoded_2718().into(), tx: pending_transaction(tx, from) })
 }
 
