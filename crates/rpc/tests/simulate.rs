@@ -98,6 +98,14 @@ async fn what_a_simulation_may_cost_is_bounded() {
     // return(0, 8000)
     let wide = one(call.clone(), code(bytes!("611f405ff3")));
     assert_eq!(node.fail("eth_simulateV1", json!([wide])).await.0, -32003);
+    let withdrawals =
+        json!([{ "index": "0x0", "validatorIndex": "0x0", "address": TARGET, "amount": "0x1" }]);
+    let withdrawn = json!({ "blockStateCalls": [{ "blockOverrides": { "withdrawals": withdrawals } }] });
+    let (code_of, words) = node.fail("eth_simulateV1", json!([withdrawn])).await;
+    assert_eq!((code_of, words.as_str()), (-32602, "withdrawals of a simulated block are not supported"));
+    // The contract of EIP-7002 is made to revert: the caller's doing, and not a fault of the node.
+    let broken = json!({ "0x00000961Ef480Eb55e80D19ad83579A64c007002": { "code": "0x5f5ffd" } });
+    assert_eq!(node.fail("eth_simulateV1", json!([one(json!({}), broken)])).await.0, -32000);
     let gas = json!({ "from": signer(1).address(), "to": TARGET, "gas": "0xffffffffffff" });
     assert_eq!(node.fail("eth_simulateV1", json!([one(gas, json!({}))])).await.0, -38015);
 }

@@ -85,12 +85,12 @@ impl<'a> Simulator<'a> {
         let inspector = Deadline::until(CallLogs::new(self.transfers, self.bytes_left), self.deadline);
         let mut run = self.context.parts.evm.simulate(header.clone(), env, state, inspector);
         override_state(run.machine_mut(), planned.state)?;
-        run.open().map_err(RpcError::internal)?;
+        run.open().map_err(call::broken)?;
         let mut calls = Vec::with_capacity(planned.calls.len());
         for request in planned.calls {
             calls.push(self.call(&mut run, &header, request)?);
         }
-        let (mut header, mut state) = run.finish().map_err(RpcError::internal)?;
+        let (mut header, mut state) = run.finish().map_err(call::broken)?;
         let transactions: Vec<_> = calls.iter().map(|call| call.tx.clone()).collect();
         header.transactions_root = calculate_transaction_root(&transactions);
         header.state_root = self.state_root(&state)?;

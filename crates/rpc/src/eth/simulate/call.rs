@@ -119,6 +119,13 @@ pub fn refusal(error: EvmError, gas: u64) -> RpcError {
         EvmError::Invalid(RuleError::BlockGas { .. }) => {
             RpcError::Coded { code: code::BLOCK_GAS, message: error.to_string() }
         }
+        error => broken(error),
+    }
+}
+
+/// A block that cannot be: what is overridden may break a system contract.
+pub fn broken(error: EvmError) -> RpcError {
+    match error {
         EvmError::Invalid(rule) => RpcError::Rejected(rule.to_string()),
         error => RpcError::internal(error),
     }

@@ -3,7 +3,7 @@
 //!
 //! The simulated chain is geth's, to the block hash: gaps between block numbers are filled with empty blocks, time
 //! goes on by 12 seconds, a call without fees pays none, and a transaction has a signature of zeros. `extraData` is
-//! empty on a Weft chain, too: what was only simulated has no commitment.
+//! empty on a Weft chain, too: what was only simulated has no commitment. Withdrawals cannot be overridden.
 //!
 //! Bounds of one request: [`BLOCKS_MAX`] blocks with the empty ones, [`RpcConfig::gas_cap`](crate::RpcConfig) gas
 //! over all blocks, [`RpcConfig::evm_timeout`](crate::RpcConfig) for everything, half of the response limit in bytes
@@ -18,6 +18,7 @@ use crate::{Args, Registrar, RpcContext, RpcError, place::Place};
 use alloy_eips::BlockId;
 use alloy_rpc_types_eth::simulate::{SimulatePayload, SimulatedBlock};
 use block::Simulator;
+use serde::{Deserialize, de::IgnoredAny};
 
 /// Blocks in one request, with those that fill gaps (geth's limit).
 const BLOCKS_MAX: u64 = 256;
@@ -35,6 +36,7 @@ pub fn register(registrar: &mut Registrar) {
 /// `[{blockStateCalls, traceTransfers?, validation?, returnFullTransactions?}, block?]`.
 fn simulate(context: &RpcContext, args: &Args<'_>) -> Result<Vec<Answer>, RpcError> {
     let (payload, id): (Payload, Option<BlockId>) = (args.required(0)?, args.optional(1)?);
+    refuse_withdrawals(args)?;
     if payload.block_state_calls.is_empty() {
         return Err(RpcError::InvalidParams("empty input".to_owned()));
     }
@@ -50,4 +52,32 @@ fn simulate(context: &RpcContext, args: &Args<'_>) -> Result<Vec<Answer>, RpcErr
         answers.push(simulator.run(block, return_full_transactions)?);
     }
     Ok(answers)
+}
+
+/// Withdrawals are the one override that is known elsewhere and not here: better refused than left out.
+fn refuse_withdrawals(args: &Args<'_>) -> Result<(), RpcError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Blocks {
+        #[serde(default)]
+        block_state_calls: Vec<Overridden>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Overridden {
+        block_overrides: Option<Withdrawn>,
+    }
+    #[derive(Deserialize)]
+    struct Withdrawn {
+        withdrawals: Option<Vec<IgnoredAny>>,
+    }
+    let blocks: Blocks = args.required(0)?;
+    let given = |block: &Overridden| {
+        let withdrawals = block.block_overrides.as_ref().and_then(|given| given.withdrawals.as_ref());
+        withdrawals.is_some_and(|withdrawals| !withdrawals.is_empty())
+    };
+    if blocks.block_state_calls.iter().any(given) {
+        return Err(RpcError::InvalidParams("withdrawals of a simulated block are not supported".to_owned()));
+    }
+    Ok(())
 }
