@@ -52,6 +52,14 @@ const unlocked = createWalletClient({ chain, transport: http(httpUrl) })
 const [first] = await unlocked.getAddresses()
 const sent = await unlocked.sendTransaction({ account: first, to: account.address, value: 1n })
 check((await client.waitForTransactionReceipt({ hash: sent })).status === 'success', 'an unlocked account sends')
+const typed = {
+  domain: { name: 'weft', version: '1', chainId: 1337 },
+  types: { Note: [{ name: 'text', type: 'string' }, { name: 'count', type: 'uint256' }] },
+  primaryType: 'Note',
+  message: { text: 'hello', count: 3n },
+}
+const signature = await unlocked.signTypedData({ account: first, ...typed })
+check(await client.verifyTypedData({ address: first, signature, ...typed }), 'an unlocked account signs typed data')
 const proof = await client.getProof({ address: contract.address, storageKeys: [toHex(0, { size: 32 })] })
 check(proof.storageProof[0].value === 5n, 'a storage proof')
 const [block] = await client.simulateBlocks({

@@ -4,7 +4,7 @@
 
 mod common;
 
-use alloy_primitives::{Address, B256, Bytes, TxKind, U256, bytes, hex, keccak256};
+use alloy_primitives::{Address, B256, Bytes, TxKind, U256, b256, bytes, hex, keccak256};
 use common::{Node, sign, signer, transaction};
 use serde_json::{Value, json};
 use weft_rpc::RpcConfig;
@@ -463,6 +463,41 @@ async fn small_methods_answer() {
         serde_json::from_value(node.call("eth_sign", json!([signer(1).address(), "0x1234"])).await).unwrap();
     let signature = alloy_primitives::Signature::try_from(&signature[..]).unwrap();
     assert_eq!(signature.recover_address_from_msg(bytes!("1234")).unwrap(), signer(1).address());
+    // The example of EIP-712 with its hash.
+    let mail = json!({
+        "types": {
+            "EIP712Domain": [
+                { "name": "name", "type": "string" }, { "name": "version", "type": "string" },
+                { "name": "chainId", "type": "uint256" }, { "name": "verifyingContract", "type": "address" },
+            ],
+            "Person": [{ "name": "name", "type": "string" }, { "name": "wallet", "type": "address" }],
+            "Mail": [
+                { "name": "from", "type": "Person" }, { "name": "to", "type": "Person" },
+                { "name": "contents", "type": "string" },
+            ],
+        },
+        "primaryType": "Mail",
+        "domain": {
+            "name": "Ether Mail", "version": "1", "chainId": 1,
+            "verifyingContract": "0xCcCCccccCCCCcCCCCCCcCcCccCcCCCcCcccccccC",
+        },
+        "message": {
+            "from": { "name": "Cow", "wallet": "0xCD2a3d9F938E13CD947Ec05AbC7FE734Df8DD826" },
+            "to": { "name": "Bob", "wallet": "0xbBbBBBBbbBBBbbbBbbBbbbbBBbBbbbbBbBbbBBbB" },
+            "contents": "Hello, Bob!",
+        },
+    });
+    let hash = b256!("be609aee343fb3c4b28e1df9e632fca64fcfaede20f02e86244efddf30957bd2");
+    for data in [mail.clone(), json!(mail.to_string())] {
+        let signature = node.call("eth_signTypedData_v4", json!([signer(1).address(), data])).await;
+        let signature: Bytes = serde_json::from_value(signature).unwrap();
+        let signature = alloy_primitives::Signature::try_from(&signature[..]).unwrap();
+        assert_eq!(signature.recover_address_from_prehash(&hash).unwrap(), signer(1).address());
+    }
+    assert_eq!(
+        node.fail("eth_signTypedData_v4", json!([Address::ZERO, mail])).await,
+        (-32000, "unknown account".to_owned())
+    );
     assert_eq!(
         node.fail("eth_sign", json!([Address::ZERO, "0x"])).await,
         (-32000, "unknown account".to_owned())

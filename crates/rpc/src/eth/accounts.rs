@@ -16,6 +16,7 @@ use crate::{
     types::{RpcTransaction, pending_transaction},
 };
 use alloy_consensus::{EthereumTypedTransaction, SignableTransaction, TxEip4844};
+use alloy_dyn_abi::TypedData;
 use alloy_eips::{BlockId, BlockNumberOrTag, eip2718::Encodable2718};
 use alloy_primitives::{Address, Bytes, Signature, TxHash, U256};
 use alloy_rpc_types_eth::TransactionRequest;
@@ -37,6 +38,11 @@ pub fn register(registrar: &mut Registrar) {
     registrar.quick("eth_coinbase", 0, |context, _| Ok(context.head.header().beneficiary));
     registrar.read("eth_sign", 2, |context, args| sign(context, args, 0, 1));
     registrar.read("personal_sign", 2, |context, args| sign(context, args, 1, 0));
+    for name in ["eth_signTypedData", "eth_signTypedData_v4"] {
+        registrar.read(name, 2, |context, args| {
+            context.accounts.sign_typed(args.required(0)?, &args.required::<TypedData>(1)?)
+        });
+    }
     registrar.asynchronous("eth_sendTransaction", send);
     registrar.execute("eth_signTransaction", 1, |context, args| signed(context, args.required(0)?));
     registrar.execute("eth_fillTransaction", 1, |context, args| filled(context, args.required(0)?));
