@@ -4,12 +4,9 @@
 mod common;
 
 use alloy_primitives::Bytes;
-use common::{SHAPES, pool, signed, store};
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use std::{
-    cell::LazyCell,
-    time::{Duration, Instant},
-};
+use common::{pool, signed, store};
+use criterion::{Criterion, criterion_group, criterion_main};
+use std::{cell::LazyCell, time::Instant};
 use tokio::{runtime::Runtime, task::JoinSet};
 use weft_pool::Pool;
 use weft_primitives::cpu_time;
@@ -28,31 +25,17 @@ async fn submit_all(pool: &Pool, raws: &[Bytes]) {
 fn admission(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime");
     let (_engine, store, _folder) = store();
-    let mut group = criterion.benchmark_group("pool/admission");
-    group.sample_size(10).measurement_time(Duration::from_secs(4)).warm_up_time(Duration::from_secs(1));
-    for (name, count, bytes) in SHAPES {
-        let raws = signed(count, bytes);
-        let (mut cpu, mut rounds) = (Duration::ZERO, 0);
-        group.throughput(match bytes {
-            0 => Throughput::Elements(count as u64),
-            _ => Throughput::Bytes((count * bytes) as u64),
-        });
-        group.bench_function(BenchmarkId::from_parameter(name), |bencher| {
-            bencher.iter_custom(|iterations| {
-                let mut elapsed = Duration::ZERO;
-                for _ in 0..iterations {
-                    let pool = pool(&store);
-                    let (started, cpu_before) = (Instant::now(), cpu_time::process());
-                    runtime.block_on(submit_all(&pool, &raws));
-                    elapsed += started.elapsed();
-                    cpu += cpu_time::process() - cpu_before;
-                }
-                rounds += iterations;
-                elapsed
-            });
-        });
-        common::cost("pool/admission", name, cpu, rounds as f64 * count as f64, bytes);
-    }
+    common::rounds(
+        criterion,
+        "pool/admission",
+        |raws| raws,
+        |raws| {
+            let pool = pool(&store);
+            let (started, before) = (Instant::now(), cpu_time::process());
+            runtime.block_on(submit_all(&pool, raws));
+            (started.elapsed(), cpu_time::process() - before)
+        },
+    );
 }
 
 fn best(criterion: &mut Criterion) {

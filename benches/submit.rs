@@ -4,8 +4,8 @@
 mod common;
 
 use alloy_primitives::{Bytes, hex};
-use common::{SHAPES, pool, signed, store};
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use common::{pool, store};
+use criterion::{Criterion, criterion_group, criterion_main};
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
@@ -68,45 +68,31 @@ fn submission(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime");
     let (engine, store, _folder) = store();
     let engine = EngineHandle::spawn(engine).expect("a thread");
-    let mut group = criterion.benchmark_group("rpc/submission");
-    group.sample_size(10).measurement_time(Duration::from_secs(4)).warm_up_time(Duration::from_secs(1));
-    for (name, count, bytes) in SHAPES {
-        let requests: Vec<_> = signed(count, bytes).iter().map(request).collect();
-        let (mut cpu, mut rounds) = (Duration::ZERO, 0);
-        group.throughput(match bytes {
-            0 => Throughput::Elements(count as u64),
-            _ => Throughput::Bytes((count * bytes) as u64),
-        });
-        group.bench_function(BenchmarkId::from_parameter(name), |bencher| {
-            bencher.iter_custom(|iterations| {
-                let mut elapsed = Duration::ZERO;
-                for _ in 0..iterations {
-                    let spec = Arc::new(ChainSpec::dev());
-                    let parts = RpcParts {
-                        evm: Evm::new(spec.clone()),
-                        spec,
-                        store: store.clone(),
-                        pool: pool(&store),
-                        engine: engine.clone(),
-                        retriever: Retriever::new(store.clone()),
-                        stages: Vec::new(),
-                        readiness: watch::channel(Readiness::Ready).1,
-                        client_version: "bench".to_owned(),
-                    };
-                    let config = RpcConfig { address: ([127, 0, 0, 1], 0).into(), ..Default::default() };
-                    let context = Arc::new(RpcContext::new(parts, config).expect("a store at genesis"));
-                    let server = runtime.block_on(RpcServer::start(context)).expect("a free port");
-                    let (time, used) = round(server.address(), &requests);
-                    runtime.block_on(server.stop());
-                    elapsed += time;
-                    cpu += used;
-                }
-                rounds += iterations;
-                elapsed
-            });
-        });
-        common::cost("rpc/submission", name, cpu, rounds as f64 * count as f64, bytes);
-    }
+    common::rounds(
+        criterion,
+        "rpc/submission",
+        |raws| raws.iter().map(request).collect::<Vec<_>>(),
+        |requests| {
+            let spec = Arc::new(ChainSpec::dev());
+            let parts = RpcParts {
+                evm: Evm::new(spec.clone()),
+                spec,
+                store: store.clone(),
+                pool: pool(&store),
+                engine: engine.clone(),
+                retriever: Retriever::new(store.clone()),
+                stages: Vec::new(),
+                readiness: watch::channel(Readiness::Ready).1,
+                client_version: "bench".to_owned(),
+            };
+            let config = RpcConfig { address: ([127, 0, 0, 1], 0).into(), ..Default::default() };
+            let context = Arc::new(RpcContext::new(parts, config).expect("a store at genesis"));
+            let server = runtime.block_on(RpcServer::start(context)).expect("a free port");
+            let took = round(server.address(), requests);
+            runtime.block_on(server.stop());
+            took
+        },
+    );
     runtime.block_on(engine.shutdown());
 }
 

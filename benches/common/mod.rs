@@ -6,8 +6,9 @@ use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, Bytes, TxKind, U256};
 use alloy_signer::SignerSync;
 use alloy_signer_local::{MnemonicBuilder, PrivateKeySigner};
+use criterion::{BenchmarkId, Criterion, Throughput};
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tempfile::TempDir;
 use weft_chainspec::ChainSpec;
 use weft_engine::{Engine, EngineConfig};
@@ -68,8 +69,41 @@ pub fn pool(store: &Store) -> Pool {
     Pool::new(Arc::new(ChainSpec::dev()), store.clone(), config).expect("a pool at genesis")
 }
 
+/// Rounds over signed transactions of every shape, one group. `prepare` makes the input of a shape's rounds of its
+/// transactions, `round` gives what one of them took: elapsed time and CPU time.
+pub fn rounds<P>(
+    criterion: &mut Criterion,
+    bench: &str,
+    prepare: impl Fn(Vec<Bytes>) -> P,
+    mut round: impl FnMut(&P) -> (Duration, Duration),
+) {
+    let mut group = criterion.benchmark_group(bench);
+    group.sample_size(10).measurement_time(Duration::from_secs(4)).warm_up_time(Duration::from_secs(1));
+    for (name, count, bytes) in SHAPES {
+        let input = prepare(signed(count, bytes));
+        let (mut cpu, mut rounds) = (Duration::ZERO, 0);
+        group.throughput(match bytes {
+            0 => Throughput::Elements(count as u64),
+            _ => Throughput::Bytes((count * bytes) as u64),
+        });
+        group.bench_function(BenchmarkId::from_parameter(name), |bencher| {
+            bencher.iter_custom(|iterations| {
+                let mut elapsed = Duration::ZERO;
+                for _ in 0..iterations {
+                    let (time, used) = round(&input);
+                    elapsed += time;
+                    cpu += used;
+                }
+                rounds += iterations;
+                elapsed
+            });
+        });
+        cost(bench, name, cpu, rounds as f64 * count as f64, bytes);
+    }
+}
+
 /// What a round cost, for all of its transactions.
-pub fn cost(bench: &str, name: &str, cpu: std::time::Duration, transactions: f64, bytes: usize) {
+fn cost(bench: &str, name: &str, cpu: Duration, transactions: f64, bytes: usize) {
     match bytes {
         0 => println!("{bench}/{name}: {:.1} CPU-µs each", cpu.as_secs_f64() * 1e6 / transactions),
         _ => {

@@ -52,8 +52,28 @@ const unlocked = createWalletClient({ chain, transport: http(httpUrl) })
 const [first] = await unlocked.getAddresses()
 const sent = await unlocked.sendTransaction({ account: first, to: account.address, value: 1n })
 check((await client.waitForTransactionReceipt({ hash: sent })).status === 'success', 'an unlocked account sends')
+const typed = {
+  domain: { name: 'weft', version: '1', chainId: 1337 },
+  types: { Note: [{ name: 'text', type: 'string' }, { name: 'count', type: 'uint256' }] },
+  primaryType: 'Note',
+  message: { text: 'hello', count: 3n },
+}
+const signature = await unlocked.signTypedData({ account: first, ...typed })
+check(await client.verifyTypedData({ address: first, signature, ...typed }), 'an unlocked account signs typed data')
 const proof = await client.getProof({ address: contract.address, storageKeys: [toHex(0, { size: 32 })] })
 check(proof.storageProof[0].value === 5n, 'a storage proof')
+const [block] = await client.simulateBlocks({
+  blocks: [{ calls: [{ account: account.address, to: contract.address, abi, functionName: 'add', args: [2n] }] }],
+})
+check(block.calls[0].status === 'success' && block.calls[0].result === 7n, 'a block is simulated')
+const { results, assetChanges } = await client.simulateCalls({
+  account: account.address,
+  calls: [{ to: '0x00000000000000000000000000000000000000aa', value: 3n }],
+  traceAssetChanges: true,
+})
+check(results[0].status === 'success' && assetChanges[0].value.diff === -3n, 'calls are simulated with what they move')
+const pending = await client.getBlock({ blockTag: 'pending' })
+check(pending.hash === null && pending.number === (await client.getBlockNumber()) + 1n, 'a pending block')
 const fees = await client.estimateFeesPerGas()
 check(fees.maxFeePerGas > 0n, 'fees are estimated')
 const history = await client.getFeeHistory({ blockCount: 4, rewardPercentiles: [10, 50] })

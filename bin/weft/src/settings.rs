@@ -19,6 +19,7 @@ use std::{
     time::Duration,
 };
 use weft_pool::PoolConfig;
+use weft_rpc::RpcConfig;
 use weft_storage::StoreOptions;
 
 const MIB: usize = 1 << 20;
@@ -151,6 +152,16 @@ pub struct NodeArgs {
     #[serde(rename = "rpc.gascap")]
     pub rpc_gascap: Option<u64>,
 
+    /// How many blocks behind the head eth_getProof reaches; the further, the longer it takes
+    #[arg(
+        long = "rpc.eth-proof-window",
+        env = "WEFT_RPC_ETH_PROOF_WINDOW",
+        value_name = "BLOCKS",
+        help_heading = "RPC"
+    )]
+    #[serde(rename = "rpc.eth-proof-window")]
+    pub rpc_eth_proof_window: Option<u64>,
+
     /// Transactions in the pool, executable and queued together
     #[arg(
         long = "txpool.max-count",
@@ -280,6 +291,7 @@ impl NodeArgs {
             rpc_max_response_size: Some(160),
             rpc_max_connections: Some(500),
             rpc_gascap: Some(GAS_CAP),
+            rpc_eth_proof_window: Some(RpcConfig::default().proof_window),
             txpool_max_count: Some(pool.transactions_max),
             txpool_max_size: Some(pool.bytes_max / MIB),
             txpool_max_account_slots: Some(pool.account_slots_max),

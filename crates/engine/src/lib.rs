@@ -23,6 +23,7 @@ pub use error::EngineError;
 pub use genesis::init_genesis;
 pub use handle::EngineHandle;
 pub use post_state::{BlockState, hash_bundle};
+pub use receipt_roots::root_after_head;
 pub use types::{
     CanonicalBlock, CanonicalEvent, EngineConfig, ForkchoiceState, PayloadAttributes, PayloadStatus,
 };

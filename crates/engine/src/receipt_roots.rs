@@ -6,18 +6,27 @@ use weft_primitives::HashedPostState;
 use weft_storage::View;
 use weft_trie::RootSequence;
 
+/// What execution on the database's head asks after each transaction before Byzantium.
+pub fn root_after_head<'a>(view: &'a View<'a>) -> RootAfter<'a> {
+    root_after(|| Ok(RootSequence::new(view)))
+}
+
+/// Costs nothing until it is asked; then each root costs the paths that its transaction changed.
+fn root_after<'a>(begin: impl Fn() -> Result<RootSequence<'a>, EngineError> + 'a) -> RootAfter<'a> {
+    let mut sequence = None;
+    Box::new(move |transitions| {
+        let roots = match &mut sequence {
+            Some(roots) => roots,
+            None => sequence.insert(begin().map_err(StateFailure::new)?),
+        };
+        roots.then(&hash_transitions(transitions)).map_err(StateFailure::new)
+    })
+}
+
 impl Engine {
-    /// What execution on the state of `place` asks after each transaction before Byzantium. Costs nothing until it is asked; then each root costs the paths that its
-    /// transaction changed.
+    /// The same on the state of `place`.
     pub(crate) fn root_after<'a>(&'a self, view: &'a View<'a>, place: &'a Place) -> RootAfter<'a> {
-        let mut sequence = None;
-        Box::new(move |transitions| {
-            let roots = match &mut sequence {
-                Some(roots) => roots,
-                None => sequence.insert(self.root_sequence(view, place).map_err(StateFailure::new)?),
-            };
-            roots.then(&hash_transitions(transitions)).map_err(StateFailure::new)
-        })
+        root_after(|| self.root_sequence(view, place))
     }
 
     fn root_sequence<'a>(&self, view: &'a View<'a>, place: &Place) -> Result<RootSequence<'a>, EngineError> {

@@ -7,13 +7,14 @@
 use crate::{
     Machine, StateSource,
     gas::IntrinsicCost,
+    machine::WarmPrecompiles,
     source::{StateFailure, Watched},
 };
 use alloy_evm::{
     Evm, EvmEnv, FromRecoveredTx, FromTxWithEncoded, IntoTxEnv, eth::EthEvmContext,
     precompiles::PrecompilesMap,
 };
-use alloy_primitives::{Address, Bytes};
+use alloy_primitives::{Address, Bytes, map::AddressSet};
 use revm::{
     Context, ExecuteEvm, InspectEvm, Inspector, SystemCallEvm,
     context::{BlockEnv, CfgEnv, ContextSetters, ContextTr, JournalTr, TxEnv},
@@ -58,11 +59,16 @@ impl BlockTx {
     pub(crate) fn new(tx: &PreparedTransaction) -> Self {
         Self { env: TxEnv::from_recovered_tx(&tx.tx, tx.sender), input: Some(tx.input_bytes) }
     }
+
+    /// One whose input nobody has counted.
+    pub(crate) fn uncounted(env: TxEnv) -> Self {
+        Self { env, input: None }
+    }
 }
 
 impl FromRecoveredTx<Transaction> for BlockTx {
     fn from_recovered_tx(tx: &Transaction, sender: Address) -> Self {
-        Self { env: TxEnv::from_recovered_tx(tx, sender), input: None }
+        Self::uncounted(TxEnv::from_recovered_tx(tx, sender))
     }
 }
 
@@ -88,6 +94,12 @@ impl<DB: StateSource, I> BlockMachine<DB, I> {
     /// `inspect` = whether the machine's inspector is asked.
     pub(crate) fn new(machine: Machine<DB, I>, inspect: bool) -> Self {
         Self { inner: machine.into_inner(), inspect }
+    }
+}
+
+impl<DB: StateSource, I> WarmPrecompiles for BlockMachine<DB, I> {
+    fn warm_precompiles(&mut self, addresses: &AddressSet) {
+        self.inner.ctx.journal_mut().warm_precompiles(addresses);
     }
 }
 

@@ -11,11 +11,12 @@ use alloy_consensus::{
     constants::EMPTY_OMMER_ROOT_HASH,
     proofs::{calculate_receipt_root, calculate_withdrawals_root},
 };
-use alloy_eips::eip4895::Withdrawals;
+use alloy_eips::{eip4895::Withdrawals, eip7685::Requests};
 use alloy_hardforks::EthereumHardforks;
 use alloy_primitives::{Address, B256, Bytes};
 use std::sync::Arc;
-use weft_primitives::{PreparedTransaction, SealedHeader};
+use weft_chainspec::ChainSpec;
+use weft_primitives::{PreparedTransaction, Receipt, SealedHeader};
 
 /// What the proposer decides before any transaction runs (payload attributes resolved against the parent).
 #[derive(Clone, Debug, Default)]
@@ -141,20 +142,37 @@ impl<DB: StateSource> BlockBuilder<'_, DB> {
     pub fn finish(self) -> Result<(Header, ExecutionOutput), EvmError> {
         let mut header = self.header;
         let output = self.execution.finish()?;
-        let receipts: Vec<_> = output.receipts.iter().map(|receipt| rules::with_bloom(receipt)).collect();
-        header.ommers_hash = EMPTY_OMMER_ROOT_HASH;
-        header.gas_used = output.gas_used;
-        header.receipts_root = calculate_receipt_root(&receipts);
-        header.logs_bloom =
-            receipts.iter().fold(Default::default(), |bloom, receipt| bloom | receipt.logs_bloom);
-        header.withdrawals_root = self.withdrawals.map(|list| calculate_withdrawals_root(list));
-        let spec = self.evm.spec();
-        if spec.is_cancun_active_at_timestamp(header.timestamp) {
-            header.blob_gas_used = Some(output.blob_gas_used);
-        }
-        if spec.is_prague_active_at_timestamp(header.timestamp) {
-            header.requests_hash = Some(output.requests.requests_hash());
-        }
+        complete(
+            self.evm.spec(),
+            &mut header,
+            &output.receipts,
+            &output.requests,
+            (output.gas_used, output.blob_gas_used),
+            self.withdrawals,
+        );
         Ok((header, output))
+    }
+}
+
+/// Sets what execution determines of a header without ommers. `gas` = gas and blob gas of all transactions.
+pub(crate) fn complete(
+    spec: &ChainSpec,
+    header: &mut Header,
+    receipts: &[Receipt],
+    requests: &Requests,
+    gas: (u64, u64),
+    withdrawals: Option<&Withdrawals>,
+) {
+    let receipts: Vec<_> = receipts.iter().map(rules::with_bloom).collect();
+    header.ommers_hash = EMPTY_OMMER_ROOT_HASH;
+    header.gas_used = gas.0;
+    header.receipts_root = calculate_receipt_root(&receipts);
+    header.logs_bloom = receipts.iter().fold(Default::default(), |bloom, receipt| bloom | receipt.logs_bloom);
+    header.withdrawals_root = withdrawals.map(|list| calculate_withdrawals_root(list));
+    if spec.is_cancun_active_at_timestamp(header.timestamp) {
+        header.blob_gas_used = Some(gas.1);
+    }
+    if spec.is_prague_active_at_timestamp(header.timestamp) {
+        header.requests_hash = Some(requests.requests_hash());
     }
 }

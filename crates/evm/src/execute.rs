@@ -6,7 +6,7 @@ use crate::{
     block_spec::BlockSpec,
     machine::machine,
     receipts::{Receipts, RootAfter},
-    source::{Note, StateFailure},
+    source::{Note, StateFailure, Watched},
 };
 use alloy_consensus::{Header, transaction::Recovered};
 use alloy_eips::{eip4895::Withdrawals, eip7685::Requests};
@@ -14,21 +14,22 @@ use alloy_evm::{
     Evm as _,
     block::{BlockExecutionError, BlockExecutionResult, BlockExecutor},
     eth::{
-        EthBlockExecutionCtx, EthBlockExecutor, EthTxResult,
+        EthBlockExecutionCtx, EthBlockExecutor, EthEvmContext, EthTxResult,
         dao_fork::{DAO_HARDFORK_ACCOUNTS, DAO_HARDFORK_BENEFICIARY},
     },
 };
 use alloy_hardforks::{EthereumHardfork, EthereumHardforks};
 use alloy_primitives::{Address, U256};
 use revm::{
-    Database, DatabaseCommit,
+    Database, DatabaseCommit, Inspector,
+    context::TxEnv,
     context_interface::result::HaltReason,
     database::{BundleState, State, states::bundle_state::BundleRetention},
     inspector::NoOpInspector,
     state::{Account, TransactionId},
 };
 use std::borrow::Cow;
-use weft_primitives::{PreparedBlock, PreparedTransaction, Receipt};
+use weft_primitives::{PreparedBlock, PreparedTransaction, Receipt, Transaction};
 
 /// What executing a block yields.
 #[derive(Debug)]
@@ -73,14 +74,14 @@ pub(crate) struct Body<'a> {
     pub(crate) withdrawals: Option<&'a Withdrawals>,
 }
 
-type Executor<'a, DB> = EthBlockExecutor<'a, BlockMachine<DB>, BlockSpec, Receipts>;
+type Executor<'a, DB, I> = EthBlockExecutor<'a, BlockMachine<DB, I>, BlockSpec, Receipts>;
 
 /// A transaction that ran and is not yet part of the block.
 pub(crate) type Ran = EthTxResult<HaltReason, alloy_consensus::TxType>;
 
 /// A block under execution; alloy-evm's executor with its errors made this crate's.
-pub(crate) struct Execution<'a, DB: StateSource> {
-    executor: Executor<'a, DB>,
+pub(crate) struct Execution<'a, DB: StateSource, I = NoOpInspector> {
+    executor: Executor<'a, DB, I>,
     failures: Note,
     /// Before Byzantium only.
     root_after: Option<RootAfter<'a>>,
@@ -96,6 +97,29 @@ impl<'a, DB: StateSource> Execution<'a, DB> {
         root_after: RootAfter<'a>,
     ) -> Result<Self, EvmError> {
         let (machine, failures) = machine(state, evm.env(header), NoOpInspector, false);
+        let machine = BlockMachine::new(machine, false);
+        let mut execution = Self::on(machine, failures, evm, header, body);
+        if !evm.spec().is_byzantium_active_at_block(header.number) {
+            execution.root_after = Some(root_after);
+        }
+        execution.open(evm, header)?;
+        Ok(execution)
+    }
+}
+
+impl<'a, DB, I> Execution<'a, DB, I>
+where
+    DB: StateSource,
+    I: Inspector<EthEvmContext<State<Watched<DB>>>>,
+{
+    /// A block on a machine in which nothing has run yet.
+    pub(crate) fn on(
+        machine: BlockMachine<DB, I>,
+        failures: Note,
+        evm: &Evm,
+        header: &Header,
+        body: Body<'a>,
+    ) -> Self {
         let context = EthBlockExecutionCtx {
             parent_hash: header.parent_hash,
             parent_beacon_block_root: header.parent_beacon_block_root,
@@ -105,20 +129,22 @@ impl<'a, DB: StateSource> Execution<'a, DB> {
             tx_count_hint: None,
             slot_number: None,
         };
-        let executor = EthBlockExecutor::new(
-            BlockMachine::new(machine, false),
-            context,
-            evm.block_spec(header),
-            Receipts,
-        );
-        let root_after = (!evm.spec().is_byzantium_active_at_block(header.number)).then_some(root_after);
-        let mut execution = Self { executor, failures, root_after };
+        let executor = EthBlockExecutor::new(machine, context, evm.block_spec(header), Receipts);
+        Self { executor, failures, root_after: None }
+    }
+
+    /// Makes the calls that precede transactions.
+    pub(crate) fn open(&mut self, evm: &Evm, header: &Header) -> Result<(), EvmError> {
         if evm.spec().ethereum_fork_activation(EthereumHardfork::Dao).transitions_at_block(header.number) {
-            execution.move_dao_balances()?;
+            self.move_dao_balances()?;
         }
-        let begun = execution.executor.apply_pre_execution_changes();
-        execution.or_failure(begun, None)?;
-        Ok(execution)
+        let begun = self.executor.apply_pre_execution_changes();
+        self.or_failure(begun, None)
+    }
+
+    /// What the block runs on.
+    pub(crate) fn machine_mut(&mut self) -> &mut BlockMachine<DB, I> {
+        self.executor.evm_mut()
     }
 
     /// The DAO fork's change of state (EIP-779). It precedes the block's transactions, while alloy-evm makes it after
@@ -136,10 +162,29 @@ impl<'a, DB: StateSource> Execution<'a, DB> {
         Ok(())
     }
 
+    /// Where failures to read the state are noted.
+    pub(crate) fn failures(&self) -> Note {
+        self.failures.clone()
+    }
+
     /// Runs a transaction on the state so far, without keeping its changes.
     pub(crate) fn transact(&mut self, tx: &PreparedTransaction) -> Result<Ran, EvmError> {
-        let recovered = Recovered::new_unchecked(&tx.tx, tx.sender);
-        let ran = self.executor.execute_transaction_without_commit((BlockTx::new(tx), recovered));
+        self.run(BlockTx::new(tx), &tx.tx, tx.sender)
+    }
+
+    /// As [`transact`](Self::transact), with what revm sees of the transaction made beforehand.
+    pub(crate) fn transact_env(
+        &mut self,
+        env: TxEnv,
+        tx: &Transaction,
+        sender: Address,
+    ) -> Result<Ran, EvmError> {
+        self.run(BlockTx::uncounted(env), tx, sender)
+    }
+
+    fn run(&mut self, env: BlockTx, tx: &Transaction, sender: Address) -> Result<Ran, EvmError> {
+        let recovered = Recovered::new_unchecked(tx, sender);
+        let ran = self.executor.execute_transaction_without_commit((env, recovered));
         self.or_failure(ran, Some(self.executor.receipts.len()))
     }
 
@@ -170,12 +215,18 @@ impl<'a, DB: StateSource> Execution<'a, DB> {
 
     /// Rewards, withdrawals and closing system calls.
     pub(crate) fn finish(self) -> Result<ExecutionOutput, EvmError> {
+        let (mut state, result) = self.close()?;
+        let BlockExecutionResult { receipts, requests, gas_used, blob_gas_used } = result;
+        Ok(ExecutionOutput { bundle: state.take_bundle(), receipts, requests, gas_used, blob_gas_used })
+    }
+
+    /// As [`finish`](Self::finish); gives the state with all that has changed in it since it was made.
+    pub(crate) fn close(self) -> Result<(State<Watched<DB>>, BlockExecutionResult<Receipt>), EvmError> {
         let Self { executor, failures, .. } = self;
         let (machine, result) = or_failure(executor.finish(), None, &failures)?;
         let (mut state, _): (State<_>, _) = machine.finish();
         state.merge_transitions(BundleRetention::PlainState);
-        let BlockExecutionResult { receipts, requests, gas_used, blob_gas_used } = result;
-        Ok(ExecutionOutput { bundle: state.take_bundle(), receipts, requests, gas_used, blob_gas_used })
+        Ok((state, result))
     }
 
     fn or_failure<T>(

@@ -12,6 +12,7 @@ pub mod gas;
 mod machine;
 mod receipts;
 pub mod rules;
+mod simulate;
 mod source;
 mod words;
 
@@ -19,8 +20,9 @@ pub use build::{BlockBuilder, NextBlock, PushError};
 pub use env::Evm;
 pub use error::EvmError;
 pub use execute::ExecutionOutput;
-pub use machine::Machine;
+pub use machine::{Machine, WarmPrecompiles};
 pub use receipts::RootAfter;
 pub use rules::RuleError;
+pub use simulate::{SimulatedState, Simulation};
 pub use source::{StateFailure, StateSource, Watched};
 pub use words::TransactionError;

@@ -9,10 +9,11 @@ use alloy_evm::{
     eth::{EthEvm, EthEvmBuilder, EthEvmContext},
     precompiles::PrecompilesMap,
 };
-use alloy_primitives::{Address, KECCAK256_EMPTY, U256};
+use alloy_primitives::{Address, KECCAK256_EMPTY, U256, map::AddressSet};
 use revm::{
     Inspector,
     bytecode::opcode::EXTCODEHASH,
+    context::{ContextTr as _, JournalTr as _},
     database::State,
     inspector::NoOpInspector,
     interpreter::{
@@ -24,20 +25,51 @@ use revm::{
 /// revm with its caches over a [`StateSource`].
 pub type Machine<DB, I = NoOpInspector> = EthEvm<State<Watched<DB>>, I, PrecompilesMap>;
 
+/// A machine whose first transaction can be told what is warm from the start (EIP-2929).
+pub trait WarmPrecompiles {
+    /// Keeps these addresses warm, whatever becomes of the precompiles there.
+    fn warm_precompiles(&mut self, addresses: &AddressSet);
+}
+
+impl<DB: StateSource, I> WarmPrecompiles for Machine<DB, I> {
+    fn warm_precompiles(&mut self, addresses: &AddressSet) {
+        self.ctx_mut().journal_mut().warm_precompiles(addresses);
+    }
+}
+
 /// A machine over `state`, and the note of failures to read it. `inspect` = whether the inspector is asked at all.
 pub(crate) fn machine<DB, I>(state: DB, env: EvmEnv, inspector: I, inspect: bool) -> (Machine<DB, I>, Note)
 where
     DB: StateSource,
     I: Inspector<EthEvmContext<State<Watched<DB>>>>,
 {
+    let (state, note) = cached(state);
+    (machine_on(state, env, inspector, inspect), note)
+}
+
+/// revm's caches over `state`, and the note of failures to read it.
+pub(crate) fn cached<DB: StateSource>(state: DB) -> (State<Watched<DB>>, Note) {
     let (watched, note) = Watched::new(state);
-    let state = State::builder().with_database(watched).with_bundle_update().build();
+    (State::builder().with_database(watched).with_bundle_update().build(), note)
+}
+
+/// A machine over a state that may have run blocks before.
+pub(crate) fn machine_on<DB, I>(
+    state: State<Watched<DB>>,
+    env: EvmEnv,
+    inspector: I,
+    inspect: bool,
+) -> Machine<DB, I>
+where
+    DB: StateSource,
+    I: Inspector<EthEvmContext<State<Watched<DB>>>>,
+{
     let mut inner = EthEvmBuilder::new(state, env).inspector(inspector).build().into_inner();
     let gas = inner.instruction.gas_table()[usize::from(EXTCODEHASH)];
     inner.instruction.insert_instruction(EXTCODEHASH, Instruction::new(extcodehash), gas);
     let mut machine = EthEvm::new(inner, inspect);
     machine.set_inspector_enabled(inspect);
-    (machine, note)
+    machine
 }
 
 /// EXTCODEHASH that hides the zero code hash by which storage without code is marked (see [`StateSource`]):

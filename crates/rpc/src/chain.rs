@@ -1,17 +1,17 @@
 //! Finding blocks and transactions: block ids to numbers, hashes to positions, calldata to bytes.
 
-use crate::{BlockDigest, RpcContext, RpcError, digest};
+use crate::{BlockDigest, RpcContext, RpcError, digest, pending::pending_block};
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{Bytes, TxHash};
 use std::sync::Arc;
 use weft_archive::Source;
-use weft_primitives::{SealedHeader, Transaction};
+use weft_primitives::{HashedPostState, SealedHeader, Transaction};
 use weft_storage::{StoredTransaction, View};
 
 /// The canonical number that `id` stands for; `None` when there is no such block (yet).
 ///
-/// `pending` is the head: a pending block is not built for queries. `safe` and `finalized` are
-/// errors while none is known, as in geth.
+/// `pending` is the head here; who can answer from a pending block asks [`block`] or [`Place`](crate::place::Place).
+/// `safe` and `finalized` are errors while none is known, as in geth.
 pub fn block_number(view: &View<'_>, id: BlockId) -> Result<Option<u64>, RpcError> {
     match id {
         BlockId::Hash(hash) => Ok(view.block_number(hash.block_hash)?),
@@ -49,17 +49,43 @@ pub fn state_number(view: &View<'_>, id: Option<BlockId>) -> Result<u64, RpcErro
     }
 }
 
+/// What turns the head's tries into those after block `number`, for proofs and state roots of the past.
+///
+/// The tries of past blocks are not kept: they are the head's with every change since taken back in memory, so
+/// distance costs one read per block and per changed key. Both are bounded: blocks by
+/// [`RpcConfig::proof_window`](crate::RpcConfig), keys by [`RpcConfig::proof_keys_max`](crate::RpcConfig).
+pub fn revert_state(context: &RpcContext, view: &View<'_>, number: u64) -> Result<HashedPostState, RpcError> {
+    let window = context.config.proof_window;
+    let distance = view.head()?.number.saturating_sub(number);
+    if distance > window {
+        return Err(RpcError::InvalidParams(format!(
+            "block {number} is {distance} blocks behind the head, and the proof window is {window} blocks"
+        )));
+    }
+    view.revert_state_within(number, context.config.proof_keys_max)?.ok_or_else(|| {
+        RpcError::Limit(format!(
+            "more than {} accounts and slots have changed since block {number}: ask for a newer block",
+            context.config.proof_keys_max
+        ))
+    })
+}
+
 /// The header of an existing block.
 pub fn header(view: &View<'_>, number: u64) -> Result<SealedHeader, RpcError> {
     view.header(number)?.ok_or(RpcError::HeaderNotFound)
 }
 
-/// The block of `id` without calldata.
+/// The block of `id` without calldata; the pending one, too.
 pub fn block(
     context: &RpcContext,
     view: &View<'_>,
     id: BlockId,
 ) -> Result<Option<Arc<BlockDigest>>, RpcError> {
+    if id == BlockId::Number(BlockNumberOrTag::Pending)
+        && let Some(pending) = pending_block(context, view)?
+    {
+        return Ok(Some(Arc::clone(&pending.digest)));
+    }
     match block_number(view, id)? {
         Some(number) => context.digest(view, number),
         None => Ok(None),
@@ -85,6 +111,9 @@ pub fn whole_transaction(
     block: &BlockDigest,
     index: usize,
 ) -> Result<Transaction, RpcError> {
+    if let Some(pooled) = block.pooled(index) {
+        return Ok(pooled.tx.clone());
+    }
     let (hash, _) = block.transactions[index];
     if let Some(digest) = block.known_transaction(index)
         && digest.is_whole()
@@ -116,6 +145,9 @@ pub fn encoded_transaction(
     index: usize,
 ) -> Result<Bytes, RpcError> {
     use alloy_eips::eip2718::Encodable2718;
+    if let Some(pooled) = block.pooled(index) {
+        return Ok(pooled.encoded.clone());
+    }
     if let Some(StoredTransaction::Whole(bytes)) =
         view.transaction(digest::position(&block.header, index)?)?
     {

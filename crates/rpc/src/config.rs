@@ -69,6 +69,12 @@ pub struct RpcConfig {
     pub filter_lifetime: Duration,
     /// Storage keys in one `eth_getProof`, slots in one `eth_getStorageValues`.
     pub storage_keys_max: usize,
+    /// How many blocks behind the head `eth_getProof` and simulations reach: each costs a read of about 10 µs even
+    /// when nothing changed in it, so 10,000 take a tenth of a second.
+    pub proof_window: u64,
+    /// Accounts and slots that may have changed since the block of a proof or a simulation. About 400 bytes each with
+    /// the trie's own lists: 50 MiB a call, [`execute_permits`](Self::execute_permits) of them at a time.
+    pub proof_keys_max: usize,
     /// Private keys of the dev accounts that `eth_sendTransaction` and `eth_sign` may use; empty outside dev mode.
     pub dev_keys: Vec<alloy_primitives::B256>,
 }
@@ -104,6 +110,8 @@ impl Default for RpcConfig {
             filters_max: 1024,
             filter_lifetime: Duration::from_secs(300),
             storage_keys_max: 1024,
+            proof_window: 10_000,
+            proof_keys_max: 131_072,
             dev_keys: Vec::new(),
         }
     }

@@ -1,6 +1,9 @@
 //! What every handler works on: the node's parts, in one place.
 
-use crate::{BlockDigest, Filters, Head, RpcConfig, RpcError, dev::DevAccounts, metrics::RpcMetrics};
+use crate::{
+    BlockDigest, Filters, Head, RpcConfig, RpcError, dev::DevAccounts, metrics::RpcMetrics,
+    pending::PendingCache,
+};
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 use weft_archive::Retriever;
@@ -54,6 +57,8 @@ pub struct RpcContext {
     pub config: RpcConfig,
     /// The newest part of the chain.
     pub head: Head,
+    /// The pending block that was built last.
+    pub pending: PendingCache,
     /// Installed polling filters.
     pub filters: Filters,
     /// Unlocked accounts of dev mode.
@@ -75,6 +80,7 @@ impl RpcContext {
         drop(view);
         Ok(Self {
             head: Head::new(header),
+            pending: PendingCache::default(),
             filters: Filters::new(config.filters_max, config.filter_lifetime),
             accounts: DevAccounts::new(&config.dev_keys)?,
             read_permits: Arc::new(Semaphore::new(config.read_permits)),

@@ -4,6 +4,7 @@
 
 use crate::RpcError;
 use alloy_consensus::{EthereumTypedTransaction, SignableTransaction, TxEip4844};
+use alloy_dyn_abi::TypedData;
 use alloy_primitives::Bytes;
 use alloy_primitives::{Address, B256, Signature, eip191_hash_message, map::AddressMap};
 use std::sync::Arc;
@@ -47,6 +48,13 @@ impl DevAccounts {
     pub fn sign_message(&self, address: Address, message: &[u8]) -> Result<Bytes, RpcError> {
         let signature = sign_hash(self.key(address)?, eip191_hash_message(message))?;
         Ok(signature.as_bytes().to_vec().into())
+    }
+
+    /// `eth_signTypedData_v4`: EIP-712.
+    pub fn sign_typed(&self, address: Address, data: &TypedData) -> Result<Bytes, RpcError> {
+        let key = self.key(address)?;
+        let hash = data.eip712_signing_hash().map_err(|error| RpcError::argument(1, error))?;
+        Ok(sign_hash(key, hash)?.as_bytes().to_vec().into())
     }
 
     /// Signs a complete transaction.

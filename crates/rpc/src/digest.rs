@@ -10,9 +10,9 @@ use alloy_consensus::{
 use alloy_eips::eip4895::Withdrawals;
 use alloy_primitives::{Address, Bloom, Bytes, TxHash};
 use alloy_rlp::{Encodable, Header as RlpHeader};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use weft_engine::CanonicalBlock;
-use weft_primitives::{Header, Receipt, SealedHeader, Transaction};
+use weft_primitives::{Header, PreparedTransaction, Receipt, SealedHeader, Transaction};
 use weft_storage::{StoredTransaction, TxPosition, View};
 
 /// Inputs up to this many bytes are kept in a digest; larger ones are read from the database.
@@ -60,6 +60,8 @@ pub struct BlockDigest {
     pub withdrawals: Option<Withdrawals>,
     /// RLP bytes of the whole block.
     pub size: usize,
+    /// The transactions whole, of a pending block; a canonical block's are in the database.
+    pooled: Option<Vec<Arc<PreparedTransaction>>>,
     /// The transactions themselves: there when the block came by an event, else read when asked for.
     details: OnceLock<Vec<TransactionDigest>>,
 }
@@ -91,8 +93,24 @@ impl BlockDigest {
             ommers: block.ommers.clone(),
             withdrawals: block.withdrawals.clone(),
             size,
+            pooled: None,
             details: OnceLock::from(details),
         }
+    }
+
+    /// Of a block that is in no database yet.
+    pub fn pending(block: &CanonicalBlock) -> Self {
+        Self { pooled: Some(block.block.transactions.clone()), ..Self::from_event(block) }
+    }
+
+    /// Whether this is a pending block, which has no hash to speak of.
+    pub fn is_pending(&self) -> bool {
+        self.pooled.is_some()
+    }
+
+    /// Transaction `index` of a pending block.
+    pub fn pooled(&self, index: usize) -> Option<&Arc<PreparedTransaction>> {
+        self.pooled.as_ref()?.get(index)
     }
 
     /// From the database, without reading any transaction; `None` when there is no such block.
@@ -108,6 +126,7 @@ impl BlockDigest {
             receipts: view.receipts(number)?.unwrap_or_default(),
             ommers: meta.ommers,
             withdrawals: meta.withdrawals,
+            pooled: None,
             details: OnceLock::new(),
         }))
     }

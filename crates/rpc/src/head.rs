@@ -42,6 +42,14 @@ pub struct HeadChange {
     pub committed: Vec<Arc<BlockDigest>>,
 }
 
+impl HeadChange {
+    /// Reverted blocks, then committed ones; whether the block is one of the reverted.
+    pub fn blocks(&self) -> impl Iterator<Item = (&Arc<BlockDigest>, bool)> {
+        let reverted = self.reverted.iter().map(|block| (block, true));
+        reverted.chain(self.committed.iter().map(|block| (block, false)))
+    }
+}
+
 /// One step of the journal.
 #[derive(Clone, Debug)]
 pub enum JournalEntry {

@@ -15,6 +15,8 @@ mod follow;
 mod head;
 mod metrics;
 mod net;
+mod pending;
+mod place;
 mod registrar;
 mod server;
 mod txpool;

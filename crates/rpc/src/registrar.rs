@@ -9,7 +9,7 @@
 
 use crate::{Args, RpcContext, RpcError};
 use jsonrpsee::{
-    RpcModule,
+    PendingSubscriptionSink, RpcModule,
     server::RegisterMethodError,
     types::{ErrorObjectOwned, Params},
 };
@@ -86,12 +86,21 @@ impl Registrar {
         self.note(outcome);
     }
 
-    /// The module itself, for subscriptions.
-    pub fn subscriptions(
+    /// A subscription of a namespace: `eth_subscribe`, `eth_subscription`, `eth_unsubscribe` for `eth`.
+    pub fn subscription<Fut>(
         &mut self,
-        register: impl FnOnce(&mut RpcModule<Arc<RpcContext>>) -> Result<(), RegisterMethodError>,
-    ) {
-        let outcome = register(&mut self.module);
+        [subscribe, notification, unsubscribe]: [&'static str; 3],
+        handler: fn(Arc<RpcContext>, Params<'static>, PendingSubscriptionSink) -> Fut,
+    ) where
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let outcome = self.module.register_subscription(
+            subscribe,
+            notification,
+            unsubscribe,
+            move |params, pending, context, _| handler(Arc::clone(&context), params, pending),
+        );
+        let outcome = outcome.map(|_| ());
         self.note(outcome);
     }
 

@@ -4,7 +4,7 @@
 
 mod common;
 
-use alloy_primitives::{Address, B256, Bytes, TxKind, U256, bytes, hex, keccak256};
+use alloy_primitives::{Address, B256, Bytes, TxKind, U256, b256, bytes, hex, keccak256};
 use common::{Node, sign, signer, transaction};
 use serde_json::{Value, json};
 use weft_rpc::RpcConfig;
@@ -157,7 +157,18 @@ async fn what_does_not_exist_is_null_or_a_named_error() {
         ),
         ("eth_getStorageValues", json!([{}]), -32602, "empty request"),
         ("eth_getFilterChanges", json!(["0x1"]), -32000, "filter not found"),
-        ("eth_noSuchMethod", json!([]), -32601, "Method not found"),
+        (
+            "eth_noSuchMethod",
+            json!([]),
+            -32601,
+            "the method eth_noSuchMethod does not exist/is not available",
+        ),
+        (
+            "eth_newFilter",
+            json!([{ "fromBlock": "0x2", "toBlock": "0x1" }]),
+            -32602,
+            "invalid block range params",
+        ),
         ("eth_sendRawTransaction", json!(["0x"]), -32000, ""),
         (
             "eth_feeHistory",
@@ -387,6 +398,33 @@ async fn proofs_hold_at_the_head_and_in_the_past() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn proofs_of_the_past_reach_as_far_as_the_window() {
+    let node = Node::start(RpcConfig { proof_window: 2, ..RpcConfig::default() }).await;
+    for _ in 0..3 {
+        node.seal().await;
+    }
+    let proof = |block: &str| json!([signer(0).address(), [], block]);
+    let simulation = json!({ "blockStateCalls": [{}] });
+    node.call("eth_getProof", proof("0x1")).await;
+    node.call("eth_simulateV1", json!([simulation, "0x1"])).await;
+    let refused = "block 0 is 3 blocks behind the head, and the proof window is 2 blocks";
+    assert_eq!(node.fail("eth_getProof", proof("0x0")).await, (-32602, refused.to_owned()));
+    assert_eq!(
+        node.fail("eth_simulateV1", json!([simulation, "earliest"])).await,
+        (-32602, refused.to_owned())
+    );
+    assert_eq!(node.call("eth_getBalance", json!([Address::ZERO, "0x0"])).await, "0x0", "needs no trie");
+
+    let node = Node::start(RpcConfig { proof_keys_max: 2, ..RpcConfig::default() }).await;
+    deploy(&node, 0, logger()).await;
+    let (code, words) = node.fail("eth_getProof", proof("0x0")).await;
+    assert_eq!(
+        (code, words.as_str()),
+        (-32005, "more than 2 accounts and slots have changed since block 0: ask for a newer block")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn fees_are_suggested_from_what_was_paid() {
     let node = Node::start(RpcConfig::default()).await;
     assert_eq!(node.call("eth_maxPriorityFeePerGas", json!([])).await, "0x3b9aca00", "a fresh chain");
@@ -413,6 +451,11 @@ async fn small_methods_answer() {
     assert_eq!(node.call("net_peerCount", json!([])).await, "0x0");
     assert_eq!(node.call("web3_clientVersion", json!([])).await, "weft/test");
     assert_eq!(node.call("web3_sha3", json!(["0x"])).await, json!(keccak256([])));
+    assert_eq!(node.call("rpc_modules", json!([])).await["eth"], "1.0");
+    let request = json!({ "from": signer(0).address(), "to": Address::ZERO });
+    let filled = node.call("eth_fillTransaction", json!([request])).await;
+    assert_eq!((&filled["tx"]["gas"], &filled["tx"]["r"]), (&json!("0x5208"), &json!("0x0")), "not signed");
+    assert!(filled["raw"].as_str().unwrap().starts_with("0x02"));
     assert_eq!(node.call("eth_syncing", json!([])).await, false);
     assert_eq!(node.call("eth_blockNumber", json!([])).await, "0x0");
     assert_eq!(node.call("eth_accounts", json!([])).await[0], json!(signer(0).address()));
@@ -420,6 +463,41 @@ async fn small_methods_answer() {
         serde_json::from_value(node.call("eth_sign", json!([signer(1).address(), "0x1234"])).await).unwrap();
     let signature = alloy_primitives::Signature::try_from(&signature[..]).unwrap();
     assert_eq!(signature.recover_address_from_msg(bytes!("1234")).unwrap(), signer(1).address());
+    // The example of EIP-712 with its hash.
+    let mail = json!({
+        "types": {
+            "EIP712Domain": [
+                { "name": "name", "type": "string" }, { "name": "version", "type": "string" },
+                { "name": "chainId", "type": "uint256" }, { "name": "verifyingContract", "type": "address" },
+            ],
+            "Person": [{ "name": "name", "type": "string" }, { "name": "wallet", "type": "address" }],
+            "Mail": [
+                { "name": "from", "type": "Person" }, { "name": "to", "type": "Person" },
+                { "name": "contents", "type": "string" },
+            ],
+        },
+        "primaryType": "Mail",
+        "domain": {
+            "name": "Ether Mail", "version": "1", "chainId": 1,
+            "verifyingContract": "0xCcCCccccCCCCcCCCCCCcCcCccCcCCCcCcccccccC",
+        },
+        "message": {
+            "from": { "name": "Cow", "wallet": "0xCD2a3d9F938E13CD947Ec05AbC7FE734Df8DD826" },
+            "to": { "name": "Bob", "wallet": "0xbBbBBBBbbBBBbbbBbbBbbbbBBbBbbbbBbBbbBBbB" },
+            "contents": "Hello, Bob!",
+        },
+    });
+    let hash = b256!("be609aee343fb3c4b28e1df9e632fca64fcfaede20f02e86244efddf30957bd2");
+    for data in [mail.clone(), json!(mail.to_string())] {
+        let signature = node.call("eth_signTypedData_v4", json!([signer(1).address(), data])).await;
+        let signature: Bytes = serde_json::from_value(signature).unwrap();
+        let signature = alloy_primitives::Signature::try_from(&signature[..]).unwrap();
+        assert_eq!(signature.recover_address_from_prehash(&hash).unwrap(), signer(1).address());
+    }
+    assert_eq!(
+        node.fail("eth_signTypedData_v4", json!([Address::ZERO, mail])).await,
+        (-32000, "unknown account".to_owned())
+    );
     assert_eq!(
         node.fail("eth_sign", json!([Address::ZERO, "0x"])).await,
         (-32000, "unknown account".to_owned())

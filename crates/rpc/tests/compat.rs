@@ -24,9 +24,6 @@ use weft_engine::ForkchoiceState;
 use weft_primitives::{PreparedBlock, SealedHeader, Transaction};
 use weft_rpc::RpcConfig;
 
-/// Files that do not answer alike: prefix and reason.
-const KNOWN: [(&str, &str); 1] = [("eth_simulateV1/", "the method is not served yet")];
-
 fn fixtures() -> Option<PathBuf> {
     let given = std::env::var_os("WEFT_FIXTURES").map(PathBuf::from);
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
@@ -63,15 +60,7 @@ async fn the_conformance_files_are_answered_alike() {
         }
     }
     eprintln!("{passed} passed, {} failed", failed.len());
-    let (known, unknown): (Vec<_>, Vec<_>) =
-        failed.into_iter().partition(|name| KNOWN.iter().any(|(prefix, _)| name.starts_with(prefix)));
-    assert!(unknown.is_empty(), "answered otherwise: {unknown:#?}");
-    for (prefix, reason) in KNOWN {
-        assert!(
-            known.iter().any(|name| name.starts_with(prefix)),
-            "{prefix} is answered alike now, although: {reason}"
-        );
-    }
+    assert!(failed.is_empty(), "answered otherwise: {failed:#?}");
 }
 
 /// All `.io` files in lexical order.

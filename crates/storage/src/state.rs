@@ -29,12 +29,27 @@ impl View<'_> {
     /// above it, the oldest of each key. Storage is never marked as wiped: every slot is named.
     /// Memory: all keys that changed since, 100 bytes a piece.
     pub fn revert_state(&self, target: BlockNumber) -> Result<HashedPostState, StorageError> {
+        // A key is more than a byte: there are never so many.
+        Ok(self.revert_state_within(target, usize::MAX)?.unwrap_or_default())
+    }
+
+    /// [`revert_state`](Self::revert_state) of at most `keys_max` accounts and slots; `None` when more have changed
+    /// since. On the way there are as many keys as the largest single block has changed, beyond that bound.
+    pub fn revert_state_within(
+        &self,
+        target: BlockNumber,
+        keys_max: usize,
+    ) -> Result<Option<HashedPostState>, StorageError> {
         let head = self.head()?.number;
         if target > head {
             return Err(StorageError::MissingBlock(target));
         }
         let mut revert = HashedPostState::default();
+        let mut slots_known = 0;
         for number in target + 1..=head {
+            if revert.accounts.len() + slots_known > keys_max {
+                return Ok(None);
+            }
             let changes = self.change_set(number)?;
             for address in changes.accounts {
                 if let Entry::Vacant(entry) = revert.accounts.entry(address) {
@@ -46,11 +61,12 @@ impl View<'_> {
                 for slot in storage.slots {
                     if let Entry::Vacant(entry) = slots.entry(slot) {
                         entry.insert(self.slot_before(storage.account, slot, number)?);
+                        slots_known += 1;
                     }
                 }
             }
         }
-        Ok(revert)
+        Ok((revert.accounts.len() + slots_known <= keys_max).then_some(revert))
     }
 
     pub(crate) fn change_set(&self, number: BlockNumber) -> Result<ChangeSet, StorageError> {

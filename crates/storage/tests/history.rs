@@ -124,6 +124,12 @@ fn check(store: &Store, model: &Model) -> Result<(), TestCaseError> {
         }
         let mut reverted = head.clone();
         let revert = view.revert_state(height).unwrap();
+        let keys = revert.accounts.len()
+            + revert.storages.values().map(|storage| storage.slots.len()).sum::<usize>();
+        prop_assert_eq!(view.revert_state_within(height, keys).unwrap(), Some(revert.clone()));
+        if keys > 0 {
+            prop_assert_eq!(view.revert_state_within(height, keys - 1).unwrap(), None);
+        }
         for (address, account) in revert.accounts {
             match account {
                 Some(account) => reverted.accounts.insert(address, account),

@@ -150,6 +150,7 @@ fn rpc(settings: &NodeArgs, spec: &ChainSpec) -> Result<Vec<RpcConfig>> {
         response_bytes_max: mib(settings.rpc_max_response_size, base.response_bytes_max),
         connections_max: settings.rpc_max_connections.map_or(base.connections_max, |count| count as usize),
         gas_cap: settings.rpc_gascap.unwrap_or(base.gas_cap),
+        proof_window: settings.rpc_eth_proof_window.unwrap_or(base.proof_window),
         dev_keys: dev_keys(settings)?,
         ..base
     };

@@ -21,28 +21,17 @@ struct BlobNotice {
 
 /// Registers the subscription.
 pub fn register(registrar: &mut Registrar) {
-    registrar.subscriptions(|module| {
-        module
-            .register_subscription(
-                "da_subscribe",
-                "da_subscription",
-                "da_unsubscribe",
-                |params, pending, context, _| async move {
-                    subscribe(params, pending, Arc::clone(&context)).await;
-                },
-            )
-            .map(|_| ())
-    });
+    registrar.subscription(["da_subscribe", "da_subscription", "da_unsubscribe"], subscribe);
 }
 
-async fn subscribe(params: Params<'static>, pending: PendingSubscriptionSink, context: Arc<RpcContext>) {
+async fn subscribe(context: Arc<RpcContext>, params: Params<'static>, pending: PendingSubscriptionSink) {
     let of = match parse(&params) {
         Ok(of) => of,
         Err(error) => return pending.reject(error.into_object()).await,
     };
     let changes = context.head.subscribe();
     if let Ok(sink) = pending.accept().await {
-        pubsub::serve(&context, &sink, changes, of).await;
+        pubsub::pump(&context, &sink, changes, |change| of(&context, change)).await;
     }
 }
 
@@ -58,13 +47,8 @@ fn parse(params: &Params<'static>) -> Result<Notices, RpcError> {
 
 fn notices(context: &RpcContext, change: &HeadChange) -> Vec<BlobNotice> {
     let Some(weft) = context.spec().weft() else { return Vec::new() };
-    let blocks = change
-        .reverted
-        .iter()
-        .map(|block| (block, true))
-        .chain(change.committed.iter().map(|block| (block, false)));
     let mut notices = Vec::new();
-    for (block, removed) in blocks {
+    for (block, removed) in change.blocks() {
         for (index, (hash, _)) in block.transactions.iter().enumerate() {
             // Blocks of changes carry their transactions; one that was read back late does not.
             let Some(length) = block.known_transaction(index).map(|digest| digest.input_bytes) else {

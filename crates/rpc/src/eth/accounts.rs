@@ -10,20 +10,22 @@ use super::{
     submit::{send_raw, with_timeout},
 };
 use crate::{
-    Args, Registrar, RpcContext, RpcError, chain,
+    Args, Registrar, RpcContext, RpcError,
+    place::Place,
     registrar::run_blocking,
     types::{RpcTransaction, pending_transaction},
 };
-use alloy_consensus::{EthereumTypedTransaction, TxEip4844};
+use alloy_consensus::{EthereumTypedTransaction, SignableTransaction, TxEip4844};
+use alloy_dyn_abi::TypedData;
 use alloy_eips::{BlockId, BlockNumberOrTag, eip2718::Encodable2718};
-use alloy_primitives::{Address, Bytes, TxHash, U256};
+use alloy_primitives::{Address, Bytes, Signature, TxHash, U256};
 use alloy_rpc_types_eth::TransactionRequest;
 use jsonrpsee::types::Params;
 use serde::Serialize;
 use std::sync::Arc;
 use weft_primitives::Transaction;
 
-/// A signed transaction in both forms.
+/// A transaction in both forms.
 #[derive(Clone, Debug, Serialize)]
 struct Signed {
     raw: Bytes,
@@ -36,9 +38,14 @@ pub fn register(registrar: &mut Registrar) {
     registrar.quick("eth_coinbase", 0, |context, _| Ok(context.head.header().beneficiary));
     registrar.read("eth_sign", 2, |context, args| sign(context, args, 0, 1));
     registrar.read("personal_sign", 2, |context, args| sign(context, args, 1, 0));
+    for name in ["eth_signTypedData", "eth_signTypedData_v4"] {
+        registrar.read(name, 2, |context, args| {
+            context.accounts.sign_typed(args.required(0)?, &args.required::<TypedData>(1)?)
+        });
+    }
     registrar.asynchronous("eth_sendTransaction", send);
     registrar.execute("eth_signTransaction", 1, |context, args| signed(context, args.required(0)?));
-    registrar.execute("eth_fillTransaction", 1, |context, args| fill(context, args.required(0)?));
+    registrar.execute("eth_fillTransaction", 1, |context, args| filled(context, args.required(0)?));
 }
 
 fn sign(context: &RpcContext, args: &Args<'_>, address: usize, message: usize) -> Result<Bytes, RpcError> {
@@ -64,6 +71,14 @@ fn signed(context: &RpcContext, request: TransactionRequest) -> Result<Signed, R
         return Err(RpcError::Rejected("unknown account".to_owned()));
     }
     let tx: Transaction = context.accounts.sign_transaction(from, typed(fill(context, request)?)?)?;
+    Ok(Signed { raw: tx.encoded_2718().into(), tx: pending_transaction(tx, from) })
+}
+
+/// As [`signed`], of any account, with a signature of zeros.
+fn filled(context: &RpcContext, request: TransactionRequest) -> Result<Signed, RpcError> {
+    let from = request.from.unwrap_or_default();
+    let unsigned = typed(fill(context, request)?)?;
+    let tx: Transaction = unsigned.into_signed(Signature::new(U256::ZERO, U256::ZERO, false)).into();
     Ok(Signed { raw: tx.encoded_2718().into(), tx: pending_transaction(tx, from) })
 }
 
@@ -103,8 +118,7 @@ fn next_nonce(context: &RpcContext, from: Address) -> Result<u64, RpcError> {
         return Ok(nonce);
     }
     let view = context.view();
-    let head = chain::state_number(&view, None)?;
-    Ok(view.state_at(head)?.account_of(from)?.unwrap_or_default().nonce)
+    Ok(Place::find(context, &view, None)?.state(&view)?.account(from)?.nonce)
 }
 
 /// EIP-1559 fees where the chain has them and no gas price is given: twice the base fee and the suggested tip.

@@ -2,7 +2,9 @@
 
 use crate::{
     Args, BlockDigest, Registrar, RpcContext, RpcError, chain,
-    types::{RpcBlock, RpcReceipt, block_response, receipt_response, uncle_response},
+    types::{
+        MaybePending, RpcBlock, RpcReceipt, block_response, header_response, receipt_response, uncle_response,
+    },
 };
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{B256, U64};
@@ -43,24 +45,27 @@ pub fn register(registrar: &mut Registrar) {
     registrar.read("eth_getBlockReceipts", 1, receipts);
 }
 
-fn by_hash(context: &RpcContext, args: &Args<'_>) -> Result<Option<RpcBlock>, RpcError> {
+type Block = MaybePending<RpcBlock>;
+type Header = MaybePending<alloy_rpc_types_eth::Header>;
+
+fn by_hash(context: &RpcContext, args: &Args<'_>) -> Result<Option<Block>, RpcError> {
     block(context, BlockId::from(args.required::<B256>(0)?), args.optional(1)?.unwrap_or(false))
 }
 
-fn by_number(context: &RpcContext, args: &Args<'_>) -> Result<Option<RpcBlock>, RpcError> {
+fn by_number(context: &RpcContext, args: &Args<'_>) -> Result<Option<Block>, RpcError> {
     block(context, args.required::<BlockNumberOrTag>(0)?.into(), args.optional(1)?.unwrap_or(false))
 }
 
-fn block(context: &RpcContext, id: BlockId, full: bool) -> Result<Option<RpcBlock>, RpcError> {
+fn block(context: &RpcContext, id: BlockId, full: bool) -> Result<Option<Block>, RpcError> {
     let view = context.view();
     let Some(digest) = chain::block(context, &view, id)? else { return Ok(None) };
-    block_response(context, &view, &digest, full).map(Some)
+    MaybePending::new(block_response(context, &view, &digest, full)?, digest.is_pending()).map(Some)
 }
 
-fn header(context: &RpcContext, id: BlockId) -> Result<Option<alloy_rpc_types_eth::Header>, RpcError> {
+fn header(context: &RpcContext, id: BlockId) -> Result<Option<Header>, RpcError> {
     let view = context.view();
-    let Some(number) = chain::block_number(&view, id)? else { return Ok(None) };
-    Ok(view.header(number)?.map(|header| crate::types::header_response(&header, None)))
+    let Some(block) = chain::block(context, &view, id)? else { return Ok(None) };
+    MaybePending::new(header_response(&block.header, None), block.is_pending()).map(Some)
 }
 
 fn count(context: &RpcContext, id: BlockId, of: fn(&BlockDigest) -> usize) -> Result<Option<U64>, RpcError> {

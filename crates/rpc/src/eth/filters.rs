@@ -17,6 +17,11 @@ use weft_storage::View;
 pub fn register(registrar: &mut Registrar) {
     registrar.quick("eth_newFilter", 1, |context, args| {
         let filter = parse_filter(context, args, 0)?;
+        if let (Some(from), Some(to)) = (filter.get_from_block(), filter.get_to_block())
+            && from > to
+        {
+            return Err(RpcError::InvalidParams("invalid block range params".to_owned()));
+        }
         Ok(install(context, FilterKind::Logs(Arc::new(filter)), context.head.position()))
     });
     registrar.quick("eth_newBlockFilter", 0, |context, _| {

@@ -9,6 +9,7 @@ mod filters;
 mod logs;
 mod proof;
 pub mod pubsub;
+mod simulate;
 mod state;
 pub mod submit;
 mod transactions;
@@ -26,6 +27,7 @@ pub fn register(registrar: &mut Registrar) {
     logs::register(registrar);
     proof::register(registrar);
     pubsub::register(registrar);
+    simulate::register(registrar);
     state::register(registrar);
     submit::register(registrar);
     transactions::register(registrar);

@@ -1,6 +1,6 @@
-//! `eth_getProof` (EIP-1186), at any block.
+//! `eth_getProof` (EIP-1186), at any block within the proof window.
 
-use crate::{Args, Registrar, RpcContext, RpcError, chain, types::StorageKey};
+use crate::{Args, Registrar, RpcContext, RpcError, place::Place, types::StorageKey};
 use alloy_consensus::constants::{EMPTY_ROOT_HASH, KECCAK_EMPTY};
 use alloy_primitives::{Address, B256, Bytes, U64, U256};
 use serde::Serialize;
@@ -43,8 +43,7 @@ fn proof(context: &RpcContext, args: &Args<'_>) -> Result<ProofResponse, RpcErro
     let keys = keys.iter().map(|key| StorageKey::parse(key)).collect::<Result<Vec<_>, _>>()?;
     let slots: Vec<B256> = keys.iter().map(|key| key.slot).collect();
     let view = context.view();
-    let number = chain::state_number(&view, id)?;
-    let overlay = view.revert_state(number)?;
+    let overlay = Place::find(context, &view, id)?.trie_overlay(context, &view)?;
     let proof = weft_trie::prove(&view, &overlay, address, &slots)?;
     let account = proof.account.unwrap_or_default();
     let exists = proof.account.is_some();

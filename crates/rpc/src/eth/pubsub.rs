@@ -20,18 +20,7 @@ const SEND_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Registers the subscription.
 pub fn register(registrar: &mut Registrar) {
-    registrar.subscriptions(|module| {
-        module
-            .register_subscription(
-                "eth_subscribe",
-                "eth_subscription",
-                "eth_unsubscribe",
-                |params, pending, context, _| async move {
-                    subscribe(params, pending, Arc::clone(&context)).await;
-                },
-            )
-            .map(|_| ())
-    });
+    registrar.subscription(["eth_subscribe", "eth_subscription", "eth_unsubscribe"], subscribe);
 }
 
 /// What can be subscribed to.
@@ -42,7 +31,7 @@ enum Kind {
     Syncing,
 }
 
-async fn subscribe(params: Params<'static>, pending: PendingSubscriptionSink, context: Arc<RpcContext>) {
+async fn subscribe(context: Arc<RpcContext>, params: Params<'static>, pending: PendingSubscriptionSink) {
     let kind = match parse(&context, &params) {
         Ok(kind) => kind,
         Err(error) => return pending.reject(error.into_object()).await,
@@ -51,12 +40,16 @@ async fn subscribe(params: Params<'static>, pending: PendingSubscriptionSink, co
     let (heads, transactions) = (context.head.subscribe(), context.parts.pool.subscribe());
     let Ok(sink) = pending.accept().await else { return };
     match kind {
-        Kind::NewHeads => serve(&context, &sink, heads, new_heads).await,
+        Kind::NewHeads => pump(&context, &sink, heads, new_heads).await,
         Kind::Logs(filter) => {
-            let logs = move |context: &RpcContext, change: &HeadChange| new_logs(context, change, &filter);
-            serve(&context, &sink, heads, logs).await;
+            pump(&context, &sink, heads, |change| new_logs(&context, change, &filter)).await;
         }
-        Kind::Pending { full } => note(&context, follow_pool(&sink, transactions, full).await),
+        Kind::Pending { full: true } => {
+            let whole =
+                |pooled: &PreparedTransaction| [pending_transaction(pooled.tx.clone(), pooled.sender)];
+            pump(&context, &sink, transactions, whole).await;
+        }
+        Kind::Pending { full: false } => pump(&context, &sink, transactions, |pooled| [pooled.hash()]).await,
         Kind::Syncing => {
             note(&context, send(&sink, &false).await);
             sink.closed().await;
@@ -64,17 +57,16 @@ async fn subscribe(params: Params<'static>, pending: PendingSubscriptionSink, co
     }
 }
 
-/// Sends what `of` makes of every change until the subscriber is gone or does not keep up.
-pub async fn serve<T, F>(
+/// Sends what `of` makes of every event until the subscriber is gone or does not keep up.
+pub async fn pump<E, I>(
     context: &RpcContext,
     sink: &SubscriptionSink,
-    changes: Receiver<Arc<HeadChange>>,
-    of: F,
+    events: Receiver<Arc<E>>,
+    of: impl Fn(&E) -> I,
 ) where
-    T: Serialize,
-    F: Fn(&RpcContext, &HeadChange) -> Vec<T>,
+    I: IntoIterator<Item: Serialize>,
 {
-    note(context, follow(context, sink, changes, of).await);
+    note(context, follow(sink, events, of).await);
 }
 
 fn note(context: &RpcContext, outcome: Result<(), Overrun>) {
@@ -99,24 +91,22 @@ fn parse(context: &RpcContext, params: &Params<'static>) -> Result<Kind, RpcErro
 /// The subscriber is gone, or did not keep up.
 struct Overrun;
 
-async fn follow<T, F>(
-    context: &RpcContext,
+async fn follow<E, I>(
     sink: &SubscriptionSink,
-    mut changes: Receiver<Arc<HeadChange>>,
-    of: F,
+    mut events: Receiver<Arc<E>>,
+    of: impl Fn(&E) -> I,
 ) -> Result<(), Overrun>
 where
-    T: Serialize,
-    F: Fn(&RpcContext, &HeadChange) -> Vec<T>,
+    I: IntoIterator<Item: Serialize>,
 {
     loop {
-        let change = tokio::select! {
-            change = changes.recv() => change,
+        let event = tokio::select! {
+            event = events.recv() => event,
             () = sink.closed() => return Ok(()),
         };
-        match change {
-            Ok(change) => {
-                for item in of(context, &change) {
+        match event {
+            Ok(event) => {
+                for item in of(&event) {
                     send(sink, &item).await?;
                 }
             }
@@ -126,43 +116,19 @@ where
     }
 }
 
-fn new_heads(_: &RpcContext, change: &HeadChange) -> Vec<alloy_rpc_types_eth::Header> {
+fn new_heads(change: &HeadChange) -> Vec<alloy_rpc_types_eth::Header> {
     change.committed.iter().map(|block| header_response(&block.header, None)).collect()
 }
 
 fn new_logs(context: &RpcContext, change: &HeadChange, filter: &Filter) -> Vec<alloy_rpc_types_eth::Log> {
     let mut logs = Vec::new();
-    let blocks = change
-        .reverted
-        .iter()
-        .map(|block| (block, true))
-        .chain(change.committed.iter().map(|block| (block, false)));
-    for (block, removed) in blocks {
+    for (block, removed) in change.blocks() {
         if super::logs::matches_bloom(filter, block.header.logs_bloom) {
             // Over the limit the rest of this change is left out, as the limit's name says.
             let _ = append(context, block, filter, removed, &mut logs);
         }
     }
     logs
-}
-
-async fn follow_pool(
-    sink: &SubscriptionSink,
-    mut transactions: Receiver<Arc<PreparedTransaction>>,
-    full: bool,
-) -> Result<(), Overrun> {
-    loop {
-        let transaction = tokio::select! {
-            transaction = transactions.recv() => transaction,
-            () = sink.closed() => return Ok(()),
-        };
-        match transaction {
-            Ok(pooled) if full => send(sink, &pending_transaction(pooled.tx.clone(), pooled.sender)).await?,
-            Ok(pooled) => send(sink, &pooled.hash()).await?,
-            Err(RecvError::Lagged(_)) => return Err(Overrun),
-            Err(RecvError::Closed) => return Ok(()),
-        }
-    }
 }
 
 async fn send(sink: &SubscriptionSink, item: &impl Serialize) -> Result<(), Overrun> {

@@ -1,8 +1,8 @@
 //! Accounts and storage, at any block.
 
-use crate::{Args, Registrar, RpcContext, RpcError, chain, types::StorageKey};
+use crate::{Args, Registrar, RpcContext, RpcError, place::Place, types::StorageKey};
 use alloy_eips::{BlockId, BlockNumberOrTag};
-use alloy_primitives::{Address, B256, Bytes, U64, U256, keccak256, map::AddressMap};
+use alloy_primitives::{Address, B256, Bytes, U64, U256, map::AddressMap};
 use std::collections::HashMap;
 
 /// Registers the methods.
@@ -17,38 +17,36 @@ pub fn register(registrar: &mut Registrar) {
 fn balance(context: &RpcContext, args: &Args<'_>) -> Result<U256, RpcError> {
     let (address, id): (Address, _) = (args.required(0)?, args.optional(1)?);
     let view = context.view();
-    let number = chain::state_number(&view, id)?;
-    Ok(view.state_at(number)?.account_of(address)?.unwrap_or_default().balance)
+    Ok(Place::find(context, &view, id)?.state(&view)?.account(address)?.balance)
 }
 
 fn nonce(context: &RpcContext, args: &Args<'_>) -> Result<U64, RpcError> {
     let (address, id): (Address, Option<BlockId>) = (args.required(0)?, args.optional(1)?);
-    if id == Some(BlockId::Number(BlockNumberOrTag::Pending))
-        && let Some(nonce) = context.parts.pool.pending_nonce(address)
-    {
-        return Ok(U64::from(nonce));
-    }
     let view = context.view();
-    let number = chain::state_number(&view, id)?;
-    Ok(U64::from(view.state_at(number)?.account_of(address)?.unwrap_or_default().nonce))
+    // What wallets poll for: the pool knows it, and no block has to be built.
+    let id = match id {
+        Some(BlockId::Number(BlockNumberOrTag::Pending)) => {
+            if let Some(nonce) = context.parts.pool.pending_nonce(address) {
+                return Ok(U64::from(nonce));
+            }
+            None
+        }
+        id => id,
+    };
+    Ok(U64::from(Place::find(context, &view, id)?.state(&view)?.account(address)?.nonce))
 }
 
 fn code(context: &RpcContext, args: &Args<'_>) -> Result<Bytes, RpcError> {
     let (address, id): (Address, _) = (args.required(0)?, args.optional(1)?);
     let view = context.view();
-    let number = chain::state_number(&view, id)?;
-    match view.state_at(number)?.account_of(address)? {
-        Some(account) if account.has_code() => Ok(view.code(account.code_hash)?.unwrap_or_default()),
-        _ => Ok(Bytes::new()),
-    }
+    Ok(Place::find(context, &view, id)?.state(&view)?.code(address)?)
 }
 
 fn storage_at(context: &RpcContext, args: &Args<'_>) -> Result<B256, RpcError> {
     let (address, key, id): (Address, String, _) = (args.required(0)?, args.required(1)?, args.optional(2)?);
     let key = StorageKey::parse(&key)?;
     let view = context.view();
-    let number = chain::state_number(&view, id)?;
-    Ok(view.state_at(number)?.storage(keccak256(address), keccak256(key.slot))?.into())
+    Ok(Place::find(context, &view, id)?.state(&view)?.slot(address, key.slot)?.into())
 }
 
 /// Many slots of many accounts at one block: `{address: [slot]}` to `{address: [value]}`.
@@ -62,11 +60,10 @@ fn storage_values(context: &RpcContext, args: &Args<'_>) -> Result<AddressMap<Ve
         return Err(RpcError::Limit(format!("too many slots (max {})", context.config.storage_keys_max)));
     }
     let view = context.view();
-    let state = view.state_at(chain::state_number(&view, id)?)?;
+    let state = Place::find(context, &view, id)?.state(&view)?;
     let mut values = AddressMap::default();
     for (address, slots) in requests {
-        let hashed = keccak256(address);
-        let read = |slot: B256| Ok(state.storage(hashed, keccak256(slot))?.into());
+        let read = |slot: B256| Ok(state.slot(address, slot)?.into());
         values.insert(address, slots.into_iter().map(read).collect::<Result<_, RpcError>>()?);
     }
     Ok(values)

@@ -1,7 +1,7 @@
 //! What happens around every call: metrics by method, and the connection's meter.
 
 use super::connection::Meter;
-use crate::RpcContext;
+use crate::{RpcContext, RpcError};
 use futures::FutureExt;
 use jsonrpsee::{
     MethodResponse,
@@ -10,12 +10,14 @@ use jsonrpsee::{
         server::BatchResponseBuilder,
     },
     server::middleware::rpc::RpcServiceT,
-    types::Request,
+    types::{ErrorCode, Request},
 };
 use std::{collections::HashSet, sync::Arc, time::Instant};
 
 /// Label of calls to methods that are not served.
 const UNKNOWN: &str = "unknown";
+/// Characters of an unknown method's name that are repeated to the caller.
+const METHOD_SHOWN_CHARS: usize = 100;
 
 /// Wraps jsonrpsee's dispatch.
 #[derive(Clone, Debug)]
@@ -73,21 +75,17 @@ where
     }
 }
 
-impl<S> Observed<S>
-where
-    S: RpcServiceT<
-            MethodResponse = MethodResponse,
-            BatchResponse = MethodResponse,
-            NotificationResponse = MethodResponse,
-        > + Clone
-        + Send
-        + Sync
-        + 'static,
-{
+impl<S: RpcServiceT<MethodResponse = MethodResponse>> Observed<S> {
     async fn observed_call(&self, request: Request<'_>) -> MethodResponse {
         let start = Instant::now();
-        let name = self.methods.get(request.method.as_ref()).copied().unwrap_or(UNKNOWN);
+        let name = self.methods.get(request.method.as_ref()).copied();
+        let (method, id) = (request.method.to_string(), request.id.clone().into_owned());
         let response = self.service.call(request).await;
+        let response = match reworded(&method, name, &response) {
+            Some(error) => MethodResponse::error(id, error.into_object()),
+            None => response,
+        };
+        let name = name.unwrap_or(UNKNOWN);
         self.context.metrics.observe_since(name, response.is_success(), start);
         response
     }
@@ -117,5 +115,21 @@ where
         } else {
             MethodResponse::from_batch(builder.finish())
         }
+    }
+}
+
+/// geth's words where jsonrpsee has its own: clients know a missing method by them.
+fn reworded(method: &str, served: Option<&str>, response: &MethodResponse) -> Option<RpcError> {
+    let refused = response.as_error_code()?;
+    match served {
+        None if refused == ErrorCode::MethodNotFound.code() => {
+            let shown: String = method.chars().take(METHOD_SHOWN_CHARS).collect();
+            Some(RpcError::Unsupported(format!("the method {shown} does not exist/is not available")))
+        }
+        // What is subscribed to over HTTP has no way back.
+        Some(name) if name.ends_with("_subscribe") && refused == ErrorCode::InternalError.code() => {
+            Some(RpcError::Unsupported("notifications not supported".to_owned()))
+        }
+        _ => None,
     }
 }

@@ -6,11 +6,39 @@ use alloy_network::primitives::BlockTransactions;
 use alloy_primitives::U256;
 use alloy_rlp::Encodable;
 use alloy_rpc_types_eth::{Block, Header as RpcHeader};
+use serde::Serialize;
 use weft_primitives::{Header, SealedHeader};
 use weft_storage::View;
 
 /// A block as `eth_getBlockBy*` answers it.
 pub type RpcBlock = Block<RpcTransaction>;
+
+/// A block or a header, which is pending or not.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum MaybePending<T> {
+    /// As it is.
+    Canonical(T),
+    /// Without what nobody can know yet: hash, nonce and beneficiary are `null`, as in geth.
+    Pending(serde_json::Map<String, serde_json::Value>),
+}
+
+impl<T: Serialize> MaybePending<T> {
+    /// The value, of a pending block or of another one.
+    pub fn new(value: T, is_pending: bool) -> Result<Self, RpcError> {
+        if !is_pending {
+            return Ok(Self::Canonical(value));
+        }
+        let mut fields = match serde_json::to_value(value).map_err(RpcError::internal)? {
+            serde_json::Value::Object(fields) => fields,
+            other => return Err(RpcError::internal(format!("not an object: {other}"))),
+        };
+        for unknown in ["hash", "nonce", "miner"] {
+            fields.insert(unknown.to_owned(), serde_json::Value::Null);
+        }
+        Ok(Self::Pending(fields))
+    }
+}
 
 /// The block, with whole transactions or their hashes.
 pub fn block_response(

@@ -29,7 +29,18 @@ pub struct Node {
     pub engine: EngineHandle,
     pub server: RpcServer,
     pub readiness: watch::Sender<Readiness>,
+    _engine_ends: EndOfEngine,
     _folder: tempfile::TempDir,
+}
+
+/// Waits for the engine's thread, which has the database open, before the process may end.
+struct EndOfEngine(EngineHandle);
+
+impl Drop for EndOfEngine {
+    fn drop(&mut self) {
+        let end = async || self.0.shutdown().await;
+        tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(end()));
+    }
 }
 
 impl Node {
@@ -66,7 +77,8 @@ impl Node {
         let dev_keys = (0..10).map(|index| signer(index).to_bytes()).collect();
         let config = RpcConfig { address: ([127, 0, 0, 1], 0).into(), dev_keys, ..config };
         let server = RpcServer::start(Arc::new(RpcContext::new(parts, config).unwrap())).await.unwrap();
-        Self { spec, store, pool, engine, server, readiness, _folder: folder }
+        let _engine_ends = EndOfEngine(engine.clone());
+        Self { spec, store, pool, engine, server, readiness, _engine_ends, _folder: folder }
     }
 
     /// Seals what the pool has on top of `parent`, and makes it the head.

@@ -1,5 +1,6 @@
 //! An inspector that ends execution when its time is over.
 
+use alloy_primitives::{Address, Log, U256};
 use revm::{
     Inspector,
     interpreter::{
@@ -25,7 +26,12 @@ pub struct Deadline<I> {
 impl<I> Deadline<I> {
     /// Ends execution `time` from now.
     pub fn new(inner: I, time: Duration) -> Self {
-        Self { inner, at: Instant::now() + time, steps: 0, expired: false }
+        Self::until(inner, Instant::now() + time)
+    }
+
+    /// Ends execution at a moment.
+    pub fn until(inner: I, at: Instant) -> Self {
+        Self { inner, at, steps: 0, expired: false }
     }
 
     /// Whether execution was ended.
@@ -69,5 +75,13 @@ impl<CTX, I: Inspector<CTX>> Inspector<CTX> for Deadline<I> {
 
     fn create_end(&mut self, context: &mut CTX, inputs: &CreateInputs, outcome: &mut CreateOutcome) {
         self.inner.create_end(context, inputs, outcome);
+    }
+
+    fn log(&mut self, context: &mut CTX, log: Log) {
+        self.inner.log(context, log);
+    }
+
+    fn selfdestruct(&mut self, contract: Address, target: Address, value: U256) {
+        self.inner.selfdestruct(contract, target, value);
     }
 }

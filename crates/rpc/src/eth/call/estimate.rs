@@ -46,17 +46,16 @@ pub fn estimate(context: &RpcContext, args: CallArgs) -> Result<u64, RpcError> {
     search(&mut session, &tx, limit)
 }
 
-/// Nothing but value, to an account without code.
+/// Nothing but value, to an account without code. A precompile among them fails with a transfer's gas, or needs no more.
 fn is_plain_transfer(session: &mut Session<'_, NoOpInspector>, tx: &TxEnv) -> Result<bool, RpcError> {
     let TxKind::Call(to) = tx.kind() else { return Ok(false) };
     let bare = tx.input().is_empty() && tx.authorization_list_len() == 0 && tx.access_list.0.is_empty();
-    let is_precompile = to.as_slice()[..18].iter().all(|byte| *byte == 0);
-    Ok(bare && !is_precompile && session.account(to)?.is_none_or(|account| account.is_empty_code_hash()))
+    Ok(bare && session.account(to)?.is_none_or(|account| account.is_empty_code_hash()))
 }
 
 fn search(session: &mut Session<'_, NoOpInspector>, tx: &TxEnv, limit: u64) -> Result<u64, RpcError> {
     let first = session.run(tx.clone(), limit).map_err(|error| beyond(error, limit))?.result;
-    let (used, most) = (first.tx_gas_used(), first.gas().total_gas_spent().max(first.gas().floor_gas()));
+    let (used, most) = (first.tx_gas_used(), max_gas_used(&first));
     match first {
         ExecutionResult::Success { .. } => {}
         ExecutionResult::Halt { reason: HaltReason::OutOfGas(_), .. } => {
@@ -77,6 +76,11 @@ fn search(session: &mut Session<'_, NoOpInspector>, tx: &TxEnv, limit: u64) -> R
         if succeeds(session, tx, middle)? { high = middle } else { low = middle }
     }
     Ok(high)
+}
+
+/// Most gas that was spent at any time: before refunds, and not less than the floor (EIP-7623).
+pub fn max_gas_used(result: &ExecutionResult) -> u64 {
+    result.gas().total_gas_spent().max(result.gas().floor_gas())
 }
 
 /// The limit did not even cover the transaction's own bytes.

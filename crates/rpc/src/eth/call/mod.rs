@@ -10,9 +10,10 @@ mod estimate;
 mod overrides;
 mod words;
 
-pub use estimate::estimate;
-pub use overrides::Session;
-pub use words::failure;
+pub use deadline::Deadline;
+pub use estimate::{estimate, max_gas_used};
+pub use overrides::{Session, override_state};
+pub use words::{failure, halt, timed_out};
 
 use crate::{Args, Registrar, RpcContext, RpcError};
 use alloy_eips::BlockId;

@@ -1,11 +1,19 @@
 //! One run's state and environment: a block's, with what the caller overrides.
 
-use super::{CallArgs, deadline::Deadline, words::refusal};
-use crate::{RpcContext, RpcError, chain};
+use super::{
+    CallArgs,
+    deadline::Deadline,
+    words::{refusal, timed_out},
+};
+use crate::{
+    RpcContext, RpcError,
+    place::{Place, State as BlockState},
+};
 use alloy_evm::{
-    Evm as _, EvmEnv,
+    Evm, EvmEnv,
     eth::EthEvmContext,
     overrides::{OverrideBlockHashes, apply_block_overrides, apply_state_overrides},
+    precompiles::PrecompilesMap,
     rpc::TryIntoTxEnv,
 };
 use alloy_primitives::{Address, U256};
@@ -17,17 +25,17 @@ use revm::{
     database::{CacheDB, EmptyDB, State},
     inspector::NoOpInspector,
 };
-use weft_evm::{Machine, Watched};
-use weft_storage::{StateReader, View};
+use weft_evm::{Machine, WarmPrecompiles, Watched};
+use weft_storage::View;
 
 /// What this server inspects with.
-pub trait CallInspector<'a>: Inspector<EthEvmContext<State<Watched<StateReader<'a>>>>> {}
+pub trait CallInspector<'a>: Inspector<EthEvmContext<State<Watched<BlockState<'a>>>>> {}
 
-impl<'a, I: Inspector<EthEvmContext<State<Watched<StateReader<'a>>>>>> CallInspector<'a> for I {}
+impl<'a, I: Inspector<EthEvmContext<State<Watched<BlockState<'a>>>>>> CallInspector<'a> for I {}
 
 /// A machine on a block's state, ready to run a caller's transaction any number of times.
 pub struct Session<'a, I> {
-    machine: Machine<StateReader<'a>, Deadline<I>>,
+    machine: Machine<BlockState<'a>, Deadline<I>>,
     env: EvmEnv,
     timeout: std::time::Duration,
     /// The transaction as it was given.
@@ -52,8 +60,8 @@ impl<'a, I: CallInspector<'a>> Session<'a, I> {
         inspector: I,
     ) -> Result<Self, RpcError> {
         let CallArgs { request, block, state, block_overrides } = args;
-        let number = chain::state_number(view, block)?;
-        let header = chain::header(view, number)?;
+        let place = Place::find(context, view, block)?;
+        let header = place.header(view)?;
         let mut env = context.parts.evm.env(header.header());
         let gas_limit_max = env.cfg_env.tx_gas_limit_cap.unwrap_or(u64::MAX).min(env.block_env.gas_limit);
         relax(&mut env, &request);
@@ -61,7 +69,7 @@ impl<'a, I: CallInspector<'a>> Session<'a, I> {
         override_block(block_overrides, &mut env.block_env);
         let timeout = context.config.evm_timeout;
         let mut machine =
-            context.parts.evm.caller(env.clone(), view.state_at(number)?, Deadline::new(inspector, timeout));
+            context.parts.evm.caller(env.clone(), place.state(view)?, Deadline::new(inspector, timeout));
         machine.db_mut().override_block_hashes(block_hashes);
         override_state(&mut machine, state)?;
         Ok(Self { machine, env, timeout, request, gas_limit_max })
@@ -96,7 +104,7 @@ impl<'a, I: CallInspector<'a>> Session<'a, I> {
         tx.gas_limit = gas_limit;
         let outcome = self.machine.transact_raw(tx);
         if self.machine.inspector().expired() {
-            return Err(RpcError::Rejected(format!("execution aborted (timeout = {:?})", self.timeout)));
+            return Err(timed_out(self.timeout));
         }
         outcome.map_err(refusal)
     }
@@ -138,15 +146,44 @@ fn override_block(overrides: alloy_rpc_types_eth::BlockOverrides, env: &mut Bloc
     apply_block_overrides(overrides, &mut nowhere, env);
 }
 
-fn override_state<'a, I: CallInspector<'a>>(
-    machine: &mut Machine<StateReader<'a>, Deadline<I>>,
+/// Changes accounts and moves precompiles before the first run, by geth's rules: an account that is named ceases to be
+/// a precompile, and a precompile cannot be moved onto an account that is named.
+pub fn override_state<'a>(
+    machine: &mut (impl Evm<DB = State<Watched<BlockState<'a>>>, Precompiles = PrecompilesMap> + WarmPrecompiles),
     state: StateOverride,
 ) -> Result<(), RpcError> {
-    let moves: Vec<_> =
-        state.iter().filter_map(|(from, account)| Some((*from, account.move_precompile_to?))).collect();
-    machine
-        .precompiles_mut()
-        .move_precompiles(moves)
-        .map_err(|error| RpcError::Rejected(error.to_string()))?;
+    // What is warm from the start is not changed by that (EIP-2929).
+    let warm = machine.precompiles().addresses().copied().collect();
+    machine.warm_precompiles(&warm);
+    let mut moved = Vec::new();
+    for (address, account) in &state {
+        let mut precompile = None;
+        machine.precompiles_mut().apply_precompile(address, |found| {
+            precompile = found;
+            None
+        });
+        if let Some(target) = account.move_precompile_to {
+            let precompile = precompile
+                .ok_or_else(|| RpcError::Rejected(format!("account {address} is not a precompile")))?;
+            check_target(&state, *address, target)?;
+            moved.push((target, precompile));
+        }
+        if account.state.is_some() && account.state_diff.is_some() {
+            return Err(RpcError::Rejected(format!("account {address} has both 'state' and 'stateDiff'")));
+        }
+    }
+    machine.precompiles_mut().extend_precompiles(moved);
     apply_state_overrides(state, machine.db_mut()).map_err(|error| RpcError::Rejected(error.to_string()))
+}
+
+/// Whether a precompile may be moved there. -38022 is execution-apis' code for a move onto itself.
+fn check_target(state: &StateOverride, address: Address, target: Address) -> Result<(), RpcError> {
+    if target == address {
+        let message = format!("account {address} is moved onto itself");
+        return Err(RpcError::Coded { code: -38022, message });
+    }
+    if state.contains_key(&target) {
+        return Err(RpcError::Rejected(format!("account {target} is already overridden")));
+    }
+    Ok(())
 }

@@ -5,6 +5,7 @@ use revm::{
     context_interface::result::{EVMError, ExecutionResult, HaltReason},
     database_interface::bal::EvmDatabaseError,
 };
+use std::time::Duration;
 use weft_evm::{StateFailure, TransactionError};
 
 /// A result that is not a success, as the error that geth answers.
@@ -25,6 +26,11 @@ pub fn refusal(error: EVMError<EvmDatabaseError<StateFailure>>) -> RpcError {
         EVMError::Custom(reason) => RpcError::Rejected(reason),
         EVMError::CustomAny(reason) => RpcError::Rejected(reason.to_string()),
     }
+}
+
+/// Execution that took more time than it may.
+pub fn timed_out(limit: Duration) -> RpcError {
+    RpcError::Rejected(format!("execution aborted (timeout = {limit:?})"))
 }
 
 /// geth's word for a halt (`core/vm/errors.go`).
