@@ -4,6 +4,9 @@ import { abi, bytecode, check, mnemonic } from './counter.mjs'
 
 const [, , httpUrl, wsUrl] = process.argv
 const provider = new JsonRpcProvider(httpUrl, undefined, { pollingInterval: 50 })
+// ethers' wait() misses a block that comes between its look at the receipt and its first look at the head, and on this
+// chain no other block follows. A listener of our own has it look at the head from the start.
+provider.on('block', () => {})
 const socket = new WebSocketProvider(wsUrl)
 const wallet = HDNodeWallet.fromPhrase(mnemonic, undefined, "m/44'/60'/0'/0/1").connect(provider)
 const signer = new NonceManager(wallet)
