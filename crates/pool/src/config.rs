@@ -48,7 +48,7 @@ pub struct PoolConfig {
     /// Blobs in blocks that wait for the archive, in bytes; above it blobs wait in admission.
     pub backlog_bytes_max: u64,
     /// Parity kept in memory with prepared transactions. Above it only cell hashes are kept, and whoever needs
-    /// the parity codes it again (0.15 ms/MB).
+    /// the parity codes it again.
     pub parity_bytes_max: usize,
     /// Sidecars of included type-3 transactions, for a reorganisation.
     pub limbo_bytes_max: usize,
