@@ -101,6 +101,8 @@ impl Node {
             .args(["node", "--dev", "--http.port=0", "--metrics=127.0.0.1:0", "--db.min-free=1", "--datadir"])
             .arg(datadir)
             .args(arguments)
+            // A flag wins: a test that wants Arweave says so. Else nodes would meet at its port.
+            .env("WEFT_ARWEAVE_EMBEDDED", "off")
             .stdout(Stdio::piped())
             .stderr(stderr)
             .spawn()

@@ -57,7 +57,13 @@ pub fn suggest_tip(context: &RpcContext) -> Result<u128, RpcError> {
     let head = view.head()?.number;
     let mut tips = Vec::new();
     for number in (head.saturating_sub(SUGGESTION_BLOCKS - 1)..=head).rev() {
-        let Some(block) = context.digest(&view, number)? else { continue };
+        let block = match context.digest(&view, number) {
+            Ok(Some(block)) => block,
+            Ok(None) => continue,
+            // A restored chain that is still short: what there is has to do.
+            Err(RpcError::PrunedHistory(_)) => break,
+            Err(error) => return Err(error),
+        };
         let mut own = tips_of(&view, &block)?;
         own.sort_unstable();
         tips.extend(own.into_iter().take(SUGGESTION_SAMPLES));

@@ -8,6 +8,7 @@ use super::{
     PutArgs,
     index::{Index, MAGIC, Part, parts_max},
     journal::Journal,
+    permanent,
     publisher::Publisher,
 };
 use crate::{client::Client, command::progress};
@@ -47,6 +48,7 @@ pub fn run(args: &PutArgs) -> Result<()> {
     };
     let parts = put.all_parts(usize::try_from(count)?, args.in_flight)?;
     let source = put.source.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut transactions: Vec<B256> = parts.iter().map(|part| part.transaction).collect();
     let handle = match &parts[..] {
         [only] if !source.begins_with_magic => only.transaction,
         _ => {
@@ -58,6 +60,12 @@ pub fn run(args: &PutArgs) -> Result<()> {
     put.journal.into_inner().unwrap_or_else(PoisonError::into_inner).finish()?;
     put.bar.finish_and_clear();
     println!("{handle}");
+    if args.permanent {
+        if !transactions.contains(&handle) {
+            transactions.push(handle);
+        }
+        permanent::buy(&mut Client::new(&args.rpc.rpc)?, &transactions, !args.no_wait, args.quiet)?;
+    }
     Ok(())
 }
 
