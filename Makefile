@@ -41,6 +41,10 @@ test: deps ## The whole default suite, doc tests included
 test-crash: deps ## Kill the node under load ROUNDS times (100) and prove that nothing acknowledged is lost
 	WEFT_CRASH_ROUNDS=$(ROUNDS) cargo test --release --locked -p weft --test crash -- --nocapture
 
+.PHONY: test-arlocal
+test-arlocal: deps ## Our Arweave client against arlocal, which npm installs and compiles (minutes, once)
+	cargo test --locked -p weft-arweave --test arlocal -- --ignored
+
 .PHONY: bench
 bench: deps ## Throughput through the whole node at 1 MiB, 128 KiB, 10 KiB, 8 MiB and plain transfers
 	@cargo build --release --locked -p weft

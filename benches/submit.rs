@@ -80,6 +80,7 @@ fn submission(criterion: &mut Criterion) {
                 store: store.clone(),
                 pool: pool(&store),
                 engine: engine.clone(),
+                permanence: weft_rpc::PermanenceParts::off(),
                 retriever: Retriever::new(store.clone()),
                 stages: Vec::new(),
                 readiness: watch::channel(Readiness::Ready).1,

@@ -22,7 +22,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("weft-pool", &["weft-evm", "weft-storage", "weft-erasure"]),
     ("weft-engine", &["weft-pool", "weft-evm", "weft-trie"]),
     ("weft-stages", &["weft-storage"]),
-    ("weft-archive", &["weft-stages", "weft-erasure"]),
+    ("weft-arweave", &[]),
+    ("weft-archive", &["weft-stages", "weft-erasure", "weft-trie", "weft-arweave"]),
     ("weft-consensus", &["weft-engine", "weft-chainspec"]),
     ("weft-rpc", &["weft-engine", "weft-archive"]),
     ("weft-node", &["weft-consensus", "weft-rpc"]),
@@ -42,7 +43,12 @@ const OWNERS: &[(&str, &str)] = &[
     ("toml", "weft"),
     ("indicatif", "weft"),
     ("secp256k1", "weft"),
+    ("reqwest", "weft-arweave"),
+    ("rsa", "weft-arweave"),
+    ("zstd-safe", "weft-archive"),
     ("tikv-jemallocator", "weft"),
+    ("redb", "weft-arweave"),
+    ("async-graphql", "weft-arweave"),
 ];
 
 /// Lines of a file before its tests.
@@ -297,6 +303,7 @@ fn documented_commands_exist() {
     for document in [
         "README.md",
         "docs/operators.md",
+        "docs/permanence.md",
         "docs/publishers.md",
         "docs/developers.md",
         "docs/configuration.md",

@@ -101,6 +101,8 @@ impl Node {
             .args(["node", "--dev", "--http.port=0", "--metrics=127.0.0.1:0", "--db.min-free=1", "--datadir"])
             .arg(datadir)
             .args(arguments)
+            // A flag wins: a test that wants Arweave says so. Else nodes would meet at its port.
+            .env("WEFT_ARWEAVE_EMBEDDED", "off")
             .stdout(Stdio::piped())
             .stderr(stderr)
             .spawn()
@@ -116,6 +118,8 @@ impl Node {
             return Err(fs::read_to_string(&log).unwrap_or_default());
         };
         let runtime = Runtime::new().expect("runtime");
+        // The provider's HTTP client is built with TLS, and without one to take by itself.
+        weft_arweave::install_tls_provider();
         let provider = ProviderBuilder::default().connect_http(rpc.parse().expect("an address"));
         Ok(Self { child, provider, runtime, datadir: datadir.into(), rpc, metrics, banner, log })
     }

@@ -1,7 +1,10 @@
 //! The command line: subcommands and their options, as plain data.
 
 use crate::{
-    command::{bench::BenchArgs, blob::BlobCommand, db::DbArgs},
+    command::{
+        bench::BenchArgs, blob::BlobCommand, checkpoint::CheckpointCommand, cost::CostArgs, db::DbArgs,
+        gateway::GatewayArgs, restore::RestoreArgs, wallet::WalletCommand,
+    },
     conformance,
     settings::resolve::Sources,
 };
@@ -15,6 +18,7 @@ Examples:
   weft blob put video.mp4                  publish a file, print its handle
   weft blob get 0x… -o video.mp4           get it back, checked
   weft db verify                           check the database of a stopped node
+  weft restore --from URL --owner ADDRESS  a database from Arweave and nothing else
   weft bench --size 128KiB --duration 30s  how many MB/s this machine does";
 
 /// An EVM-compatible data-availability node: large calldata becomes shards that anyone can check against the block header.
@@ -39,6 +43,18 @@ pub enum Command {
     /// Publish, fetch and verify files
     #[command(subcommand)]
     Blob(Box<BlobCommand>),
+    /// Rebuild a node's database from a checkpoint on Arweave or in a folder, every byte of it checked
+    Restore(Box<RestoreArgs>),
+    /// Make, list, verify, export and import checkpoints
+    #[command(subcommand)]
+    Checkpoint(Box<CheckpointCommand>),
+    /// Work out what a megabyte costs on Arweave, checkpointed and permanent
+    Cost(Box<CostArgs>),
+    /// Make and import the wallet that pays for permanence
+    #[command(subcommand)]
+    Wallet(WalletCommand),
+    /// Serve the embedded Arweave gateway alone, for development: no real network, no real money
+    Gateway(GatewayArgs),
     /// Measure throughput through a whole node, and read a sample back
     Bench(Box<BenchArgs>),
     /// Run Ethereum's own blockchain tests through storage, trie and engine

@@ -2,12 +2,18 @@
 
 pub mod bench;
 pub mod blob;
+pub mod checkpoint;
 pub mod completions;
 pub mod config;
+pub mod cost;
 pub mod db;
 mod fund;
 mod gas;
+pub mod gateway;
 pub mod init;
+mod keeper;
 pub mod key;
 pub mod node;
 mod progress;
+pub mod restore;
+pub mod wallet;

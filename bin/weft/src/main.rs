@@ -24,6 +24,11 @@ fn main() -> ExitCode {
         Command::Config(sources) => command::config::run(&sources),
         Command::Db(args) => command::db::run(&args),
         Command::Blob(command) => command::blob::run(&command),
+        Command::Restore(args) => command::restore::run(&args),
+        Command::Checkpoint(command) => command::checkpoint::run(&command),
+        Command::Cost(args) => command::cost::run(&args),
+        Command::Wallet(command) => command::wallet::run(&command),
+        Command::Gateway(args) => command::gateway::run(&args),
         Command::Bench(args) => command::bench::run(&args),
         Command::EfTests(args) => conformance::run(&args),
         Command::Completions { shell } => {

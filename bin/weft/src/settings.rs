@@ -9,12 +9,13 @@ pub mod file;
 pub mod resolve;
 mod units;
 
-pub use units::{ByteSize, HumanDuration};
+pub use units::{ArAmount, ByteSize, Embedded, HumanDuration};
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    num::NonZeroU64,
     path::PathBuf,
     time::Duration,
 };
@@ -29,8 +30,16 @@ const GAS_CAP: u64 = 1_000_000_000;
 const RPC_PORT: u16 = 8545;
 /// Where `--dev` serves metrics.
 const DEV_METRICS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9001);
+/// Where `--dev` serves its own Arweave: the port that Arweave's development tools expect.
+const DEV_GATEWAY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1984);
+/// Finalized blocks between two checkpoints with `--dev`.
+const DEV_CHECKPOINT_INTERVAL: u64 = 100;
+/// Of so many checkpoints one is full.
+const CHECKPOINT_FULL_EVERY: NonZeroU64 = NonZeroU64::new(16).expect("not zero");
 /// Namespaces that are served unless told otherwise.
 const NAMESPACES: [&str; 5] = ["eth", "net", "web3", "txpool", "da"];
+/// Namespaces that `--dev` serves besides, on the loopback interface only.
+const LOOPBACK_NAMESPACES: [&str; 1] = ["admin"];
 
 /// Settings of `weft node`; the TOML names are the flags' names (`http.enabled`, `ws.enabled` and `dev.enabled`
 /// stand for `--http`, `--ws` and `--dev`, as a TOML name cannot be a value and a table at once).
@@ -244,6 +253,128 @@ pub struct NodeArgs {
     #[serde(rename = "db.min-free")]
     pub db_min_free: Option<u64>,
 
+    /// Make a checkpoint of every so many finalized blocks and put it on Arweave; 0: none [default: 0; 100 with --dev]
+    #[arg(
+        long = "checkpoint.interval",
+        env = "WEFT_CHECKPOINT_INTERVAL",
+        value_name = "BLOCKS",
+        help_heading = "Permanence"
+    )]
+    #[serde(rename = "checkpoint.interval")]
+    pub checkpoint_interval: Option<u64>,
+    /// Of so many checkpoints one holds the whole state, the others what changed; at most 256
+    #[arg(
+        long = "checkpoint.full-every",
+        env = "WEFT_CHECKPOINT_FULL_EVERY",
+        value_name = "COUNT",
+        help_heading = "Permanence"
+    )]
+    #[serde(rename = "checkpoint.full-every")]
+    pub checkpoint_full_every: Option<NonZeroU64>,
+    /// Arweave nodes or gateways, comma-separated, the preferred first; none of them is trusted
+    #[arg(
+        long = "arweave.gateway",
+        env = "WEFT_ARWEAVE_GATEWAY",
+        value_delimiter = ',',
+        value_name = "URL,…",
+        help_heading = "Permanence"
+    )]
+    #[serde(rename = "arweave.gateway")]
+    pub arweave_gateway: Option<Vec<String>>,
+    /// A bundler with Turbo's upload API that takes items one by one [default: own bundles, paid by the wallet]
+    #[arg(
+        long = "arweave.bundler",
+        env = "WEFT_ARWEAVE_BUNDLER",
+        value_name = "URL",
+        help_heading = "Permanence"
+    )]
+    #[serde(rename = "arweave.bundler")]
+    pub arweave_bundler: Option<String>,
+    /// Where the bundler says its prices and balances (Turbo's payment API)
+    #[arg(
+        long = "arweave.bundler-payment",
+        env = "WEFT_ARWEAVE_BUNDLER_PAYMENT",
+        value_name = "URL",
+        help_heading = "Permanence"
+    )]
+    #[serde(rename = "arweave.bundler-payment")]
+    pub arweave_bundler_payment: Option<String>,
+    /// Arweave on this machine, in one process with the node: `IP:PORT` (port 0 lets the system choose), or `off` [default: off; 127.0.0.1:1984 with --dev, unless there is a gateway]
+    #[arg(
+        long = "arweave.embedded",
+        env = "WEFT_ARWEAVE_EMBEDDED",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "on",
+        value_name = "IP:PORT|off",
+        help_heading = "Permanence"
+    )]
+    #[serde(rename = "arweave.embedded")]
+    pub arweave_embedded: Option<Embedded>,
+    /// Wallet that signs and pays, a JWK file [default: none; with an embedded gateway one is made in the data folder]
+    #[arg(
+        long = "arweave.wallet",
+        env = "WEFT_ARWEAVE_WALLET",
+        value_name = "FILE",
+        help_heading = "Permanence"
+    )]
+    #[serde(rename = "arweave.wallet")]
+    pub arweave_wallet: Option<PathBuf>,
+    /// File with the wallet's passphrase in its first line; or the passphrase itself in WEFT_ARWEAVE_PASSPHRASE
+    #[arg(
+        long = "arweave.passphrase-file",
+        env = "WEFT_ARWEAVE_PASSPHRASE_FILE",
+        value_name = "FILE",
+        help_heading = "Permanence"
+    )]
+    #[serde(rename = "arweave.passphrase-file")]
+    pub arweave_passphrase_file: Option<PathBuf>,
+    /// Most that is spent on Arweave in all, `1.5AR` or in winston [default: no bound]
+    #[arg(
+        long = "arweave.max-spend",
+        env = "WEFT_ARWEAVE_MAX_SPEND",
+        value_name = "AMOUNT",
+        help_heading = "Permanence"
+    )]
+    #[serde(rename = "arweave.max-spend")]
+    pub arweave_max_spend: Option<ArAmount>,
+    /// Most that is spent on Arweave in any one hour of the clock [default: no bound]
+    #[arg(
+        long = "arweave.max-spend-per-hour",
+        env = "WEFT_ARWEAVE_MAX_SPEND_PER_HOUR",
+        value_name = "AMOUNT",
+        help_heading = "Permanence"
+    )]
+    #[serde(rename = "arweave.max-spend-per-hour")]
+    pub arweave_max_spend_per_hour: Option<ArAmount>,
+    /// Most that is paid for one MiB; a higher price is waited out [default: no bound]
+    #[arg(
+        long = "arweave.max-price",
+        env = "WEFT_ARWEAVE_MAX_PRICE",
+        value_name = "AMOUNT",
+        help_heading = "Permanence"
+    )]
+    #[serde(rename = "arweave.max-price")]
+    pub arweave_max_price: Option<ArAmount>,
+    /// Confirmations on Arweave after which an upload is read back [default: 10; 2 with an embedded gateway]
+    #[arg(
+        long = "arweave.confirmations",
+        env = "WEFT_ARWEAVE_CONFIRMATIONS",
+        value_name = "COUNT",
+        help_heading = "Permanence"
+    )]
+    #[serde(rename = "arweave.confirmations")]
+    pub arweave_confirmations: Option<NonZeroU64>,
+    /// US dollars per AR, for what `weft cost` and `da_price` say [default: none, and no dollars are said]
+    #[arg(
+        long = "arweave.ar-price-usd",
+        env = "WEFT_ARWEAVE_AR_PRICE_USD",
+        value_name = "USD",
+        help_heading = "Permanence"
+    )]
+    #[serde(rename = "arweave.ar-price-usd")]
+    pub arweave_ar_price_usd: Option<f64>,
+
     /// Serve Prometheus metrics, /health and /ready on this address [default: none; 127.0.0.1:9001 with --dev]
     #[arg(long, env = "WEFT_METRICS", value_name = "IP:PORT", help_heading = "Operation")]
     pub metrics: Option<SocketAddr>,
@@ -271,7 +402,8 @@ impl NodeArgs {
     /// What holds where no source says anything. `dev` changes some of it.
     pub fn defaults(dev: bool) -> Self {
         let (pool, store) = (PoolConfig::default(), StoreOptions::default());
-        let namespaces: Vec<String> = NAMESPACES.iter().map(ToString::to_string).collect();
+        let extra = LOOPBACK_NAMESPACES.iter().filter(|_| dev);
+        let namespaces: Vec<String> = NAMESPACES.iter().chain(extra).map(ToString::to_string).collect();
         Self {
             datadir: None,
             chain: Some("dev".into()),
@@ -302,6 +434,19 @@ impl NodeArgs {
             txpool_admission_threads: None,
             db_cache_size: Some(store.cache_bytes / MIB),
             db_min_free: Some(256),
+            checkpoint_interval: Some(if dev { DEV_CHECKPOINT_INTERVAL } else { 0 }),
+            checkpoint_full_every: Some(CHECKPOINT_FULL_EVERY),
+            arweave_gateway: None,
+            arweave_bundler: None,
+            arweave_bundler_payment: None,
+            arweave_embedded: Some(if dev { Embedded::At(DEV_GATEWAY) } else { Embedded::Off }),
+            arweave_wallet: None,
+            arweave_passphrase_file: None,
+            arweave_max_spend: None,
+            arweave_max_spend_per_hour: None,
+            arweave_max_price: None,
+            arweave_confirmations: None,
+            arweave_ar_price_usd: None,
             metrics: dev.then_some(DEV_METRICS),
             log_format: Some(LogFormat::Terminal),
             log_filter: Some("info".into()),

@@ -1,5 +1,6 @@
 //! Why data cannot be given.
 
+use crate::permanence::NotProven;
 use alloy_primitives::TxHash;
 use weft_erasure::{CheckError, DecodeError, ProofError};
 use weft_primitives::{BlockNumber, ColumnIndex};
@@ -55,6 +56,22 @@ pub enum RetrieveError {
         block: BlockNumber,
         /// What is wrong.
         source: ProofError,
+    },
+    /// Arweave does not give it now.
+    #[error("{tx} does not come from Arweave: {source}")]
+    Archive {
+        /// The transaction that carries the blob.
+        tx: TxHash,
+        /// Why.
+        source: Box<weft_arweave::Error>,
+    },
+    /// What Arweave gave cannot be shown to be the blob.
+    #[error("bytes of {tx} from Arweave are refused: {source}")]
+    NotProven {
+        /// The transaction that carries the blob.
+        tx: TxHash,
+        /// Why.
+        source: NotProven,
     },
     /// The database refused or failed.
     #[error(transparent)]

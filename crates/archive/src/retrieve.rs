@@ -1,16 +1,16 @@
 //! Gives blobs, cells and proofs back.
 //!
-//! Sources in order: the body, then the columns in the own shard store. All reads of one request are of one
-//! snapshot. Every call blocks on disk and decodes on the caller's thread: use it off the async threads.
+//! Sources in order: the body, then the columns in the own shard store, then Arweave where it is set up. All reads of one
+//! request are of one snapshot. Every call blocks on disk and decodes on the caller's thread: use it off the async threads.
 //! A range costs what its chunks cost, plus the block's hash table (`C·n` hashes are checked per request).
 
 use crate::{
-    RetrieveError,
+    ArchiveSource, RetrieveError,
     reader::{BlobReader, BlockReader, body_input},
 };
 use alloy_primitives::{Bytes, TxHash};
 use weft_erasure::{BlobProof, BlockCells, CellProof, ColumnProof, ProofError, RangeProof};
-use weft_primitives::{BlobIndex, BlobRef, BlockNumber, ChunkIndex, ColumnIndex, SealedHeader};
+use weft_primitives::{BlobIndex, BlockNumber, ChunkIndex, ColumnIndex, SealedHeader};
 use weft_storage::{Store, View};
 
 /// Where `da_getBlob` may look.
@@ -23,23 +23,74 @@ pub enum Source {
     Body,
     /// Own columns only, even where the body is kept.
     Shards,
+    /// Arweave only.
+    Archive,
 }
 
 /// Gives back what was put in. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Retriever {
     store: Store,
+    archive: Option<ArchiveSource>,
 }
 
 impl Retriever {
     /// Over one database.
     pub fn new(store: Store) -> Self {
-        Self { store }
+        Self { store, archive: None }
+    }
+
+    /// With Arweave as the last source. Calls may then wait for the network.
+    pub fn with_archive(self, archive: ArchiveSource) -> Self {
+        Self { archive: Some(archive), ..self }
     }
 
     /// The blob of a transaction, or `length` bytes of it from `offset` (fewer where it ends).
     /// `None`: unknown transaction, or one without a blob.
     pub fn blob(
+        &self,
+        tx: TxHash,
+        range: Option<(u64, u64)>,
+        source: Source,
+    ) -> Result<Option<Bytes>, RetrieveError> {
+        if source == Source::Archive {
+            return self.archived(tx, range);
+        }
+        match self.local_blob(tx, range, source) {
+            missing @ (Ok(None) | Err(RetrieveError::Missing { .. }))
+                if source == Source::Any && self.may_be_archived(tx, missing.is_err())? =>
+            {
+                match (self.archived(tx, range), missing) {
+                    (Ok(Some(bytes)), _) => Ok(Some(bytes)),
+                    (Ok(None), missing) => missing,
+                    // It exists, and cannot be had now.
+                    (Err(error), Ok(_)) => Err(error),
+                    (Err(error), missing) => {
+                        tracing::debug!(target: "weft::archive", %tx, %error, "not from Arweave either");
+                        missing
+                    }
+                }
+            }
+            local => local,
+        }
+    }
+
+    /// Whether it is worth asking Arweave. Of a transaction that is unknown here only where its blob is noted as permanent,
+    /// as below the block that a database was restored at; nobody makes the node search for any hash.
+    fn may_be_archived(&self, tx: TxHash, known: bool) -> Result<bool, RetrieveError> {
+        Ok(self.archive.is_some() && (known || self.store.view().permanent_blob(tx)?.is_some()))
+    }
+
+    /// From Arweave, proven by the block's header. The whole blob is fetched for any part of it.
+    fn archived(&self, tx: TxHash, range: Option<(u64, u64)>) -> Result<Option<Bytes>, RetrieveError> {
+        let Some(blob) = self.archive.as_ref().map(|archive| archive.blob(tx)).transpose()?.flatten() else {
+            return Ok(None);
+        };
+        let bytes = clamp(tx, blob.len() as u64, range)?;
+        Ok(Some(blob.slice(memory(bytes.start)..memory(bytes.end))))
+    }
+
+    fn local_blob(
         &self,
         tx: TxHash,
         range: Option<(u64, u64)>,
@@ -51,7 +102,7 @@ impl Retriever {
         let Some(entry) = summary.blobs.iter().find(|blob| blob.tx_index == position.index) else {
             return Ok(None);
         };
-        let bytes = clamp(entry, range)?;
+        let bytes = clamp(entry.tx_hash, entry.length, range)?;
         if source != Source::Shards {
             match body_input(&view, position, tx)? {
                 Some(body) => return Ok(Some(body.slice(memory(bytes.start)..memory(bytes.end)))),
@@ -150,13 +201,13 @@ fn open<'a>(view: &'a View<'a>, number: BlockNumber) -> Result<BlockReader<'a>, 
     BlockReader::open(view, number)?.ok_or(RetrieveError::Gone(number))
 }
 
-/// The bytes asked for; a range that goes beyond the end is cut.
-fn clamp(entry: &BlobRef, range: Option<(u64, u64)>) -> Result<std::ops::Range<u64>, RetrieveError> {
-    let (offset, length) = range.unwrap_or((0, entry.length));
-    if offset > entry.length {
-        return Err(RetrieveError::OutOfRange { tx: entry.tx_hash, offset, length: entry.length });
+/// The bytes asked for of `all`; a range that goes beyond the end is cut.
+fn clamp(tx: TxHash, all: u64, range: Option<(u64, u64)>) -> Result<std::ops::Range<u64>, RetrieveError> {
+    let (offset, length) = range.unwrap_or((0, all));
+    if offset > all {
+        return Err(RetrieveError::OutOfRange { tx, offset, length: all });
     }
-    Ok(offset..offset.saturating_add(length).min(entry.length))
+    Ok(offset..offset.saturating_add(length).min(all))
 }
 
 /// Consecutive cells of a column, cut at the block's end. Bodies are read once per blob.

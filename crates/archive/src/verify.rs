@@ -63,14 +63,14 @@ pub enum Problem {
     },
 }
 
-/// Checks everything that is stored of a block's blobs. `None`: no such block, or one without a commitment.
-/// An error is a failing database; damage is in the report.
+/// Checks everything that is stored of a block's blobs. `None`: no such block, one without a commitment, or
+/// one of which a restored database has only the header. An error is a failing database; damage is in the report.
 pub fn verify_block(store: &Store, number: BlockNumber) -> Result<Option<BlockReport>, RetrieveError> {
     let view = store.view();
     let mut report = BlockReport::default();
     let block = match BlockReader::open(&view, number) {
         Ok(Some(block)) => block,
-        Ok(None) => return Ok(None),
+        Ok(None) | Err(RetrieveError::Storage(StorageError::BodyNotKept { .. })) => return Ok(None),
         Err(RetrieveError::Storage(StorageError::Commitment { block, source })) => {
             report.problems.push(Problem::Block { block, reason: source.to_string() });
             return Ok(Some(report));

@@ -54,6 +54,9 @@ pub struct DevSealerConfig {
     pub coalesce_bytes: usize,
     /// Who gets the tips.
     pub fee_recipient: Address,
+    /// Whether the first block comes at once, whatever it holds. A restored head is known by its header only, and wallets ask
+    /// for the whole of the latest block.
+    pub first_at_once: bool,
 }
 
 impl Default for DevSealerConfig {
@@ -64,6 +67,7 @@ impl Default for DevSealerConfig {
             coalesce: Duration::from_millis(3),
             coalesce_bytes: 8 * 1024 * 1024,
             fee_recipient: Address::ZERO,
+            first_at_once: false,
         }
     }
 }
@@ -182,16 +186,17 @@ impl Worker {
         };
         let mut backoff = BACKOFF_MIN;
         let mut last = Sealed::Empty;
+        let mut first = self.config.first_at_once;
         loop {
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => break,
                 () = self.engine.stopped() => break,
-                () = self.due(ticks.as_mut(), last) => {}
+                () = async { if !first { self.due(ticks.as_mut(), last).await } } => {}
             }
-            match self.seal().await {
+            match self.seal(first).await {
                 Ok(sealed) => {
-                    (last, backoff) = (sealed, BACKOFF_MIN);
+                    (last, backoff, first) = (sealed, BACKOFF_MIN, false);
                 }
                 Err(error) if error.is_fatal() => {
                     error!(target: "weft::sealer", error = &error as &dyn std::error::Error, "sealer stops");
@@ -248,7 +253,8 @@ impl Worker {
         }
     }
 
-    async fn seal(&self) -> Result<Sealed, SealerError> {
+    /// Seals what there is; a block without transactions where such blocks are wanted, or `anyway`.
+    async fn seal(&self, anyway: bool) -> Result<Sealed, SealerError> {
         let start = Instant::now();
         let parent = self.engine.watch_head().borrow().clone();
         let now = unix_seconds();
@@ -257,7 +263,7 @@ impl Worker {
         let block = self.engine.build_payload(attributes).await?;
         let is_empty = block.transactions.is_empty();
         let wanted = matches!(self.config.mode, SealMode::Interval(_)) && self.config.empty_blocks;
-        if is_empty && !wanted {
+        if is_empty && !wanted && !anyway {
             return Ok(Sealed::Empty);
         }
         let head = block.header.hash();

@@ -111,6 +111,17 @@ async fn instant_mode_seals_what_arrives_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn the_first_block_comes_at_once_where_it_is_wanted() {
+    for config in [instant(), every(3_600_000, false)] {
+        let mut chain = Chain::new();
+        let sealer = chain.seal(DevSealerConfig { first_at_once: true, ..config });
+        assert_eq!(chain.next().await.0, 0, "no transaction in it");
+        sealer.shutdown().await;
+        assert!(chain.is_quiet(), "one and no other");
+    }
+}
+
+#[tokio::test]
 async fn what_waits_in_the_pool_when_the_sealer_starts_goes_into_one_block() {
     let mut chain = Chain::new();
     for nonce in 0..20 {

@@ -70,10 +70,11 @@ impl From<EvmError> for EngineError {
 
 impl EngineError {
     /// Whether the engine cannot go on: trying again would not help, and the node should stop.
-    /// A full disk is not fatal; nothing was written and reading goes on.
+    /// A full disk is not fatal; nothing was written and reading goes on. Nor is a block below the one that the
+    /// database was restored at: it cannot be built on, and others can.
     pub const fn is_fatal(&self) -> bool {
         match self {
-            Self::Storage(StorageError::DiskFull { .. }) => false,
+            Self::Storage(StorageError::DiskFull { .. } | StorageError::StateNotKept { .. }) => false,
             Self::UnknownParent(_) | Self::Attributes(_) | Self::Forkchoice(_) => false,
             Self::Storage(_)
             | Self::Trie(_)

@@ -95,6 +95,33 @@ pub fn summarize<'a>(
     assemble(geometry, refs, chunk_count, column_roots)
 }
 
+/// The commitment of a block of which only blobs and column roots are known, with every root above them
+/// computed; the caller compares its `da_root` with a header. `first_chunk` of the blobs must follow from their
+/// lengths.
+pub fn summary_of_roots(
+    geometry: Geometry,
+    blobs: Vec<BlobRef>,
+    column_roots: Vec<B256>,
+) -> Result<DaSummary, CheckError> {
+    let chunk_count = chunk_count(geometry, &blobs)?;
+    if column_roots.len() != geometry.columns() {
+        return Err(CheckError::RootCount { have: column_roots.len(), columns: geometry.columns() });
+    }
+    Ok(assemble(geometry, blobs, chunk_count, column_roots))
+}
+
+/// C, of blobs that follow each other chunk by chunk.
+fn chunk_count(geometry: Geometry, blobs: &[BlobRef]) -> Result<u32, CheckError> {
+    let mut next = 0_u64;
+    for (blob, entry) in blobs.iter().enumerate() {
+        if u64::from(entry.first_chunk.0) != next || entry.length == 0 {
+            return Err(CheckError::BlobLayout { blob });
+        }
+        next = next.saturating_add(entry.length.div_ceil(geometry.chunk_bytes() as u64));
+    }
+    u32::try_from(next).map_err(|_| CheckError::BlobLayout { blob: blobs.len() - 1 })
+}
+
 fn count(value: usize) -> u32 {
     u32::try_from(value).expect("a block has fewer than 2^32 chunks and blobs")
 }
@@ -123,6 +150,14 @@ pub enum CheckError {
         have: usize,
         /// Chunks of the block.
         chunks: u32,
+        /// n.
+        columns: usize,
+    },
+    /// Not one root per column.
+    #[error("{have} column roots for {columns} columns")]
+    RootCount {
+        /// Roots given.
+        have: usize,
         /// n.
         columns: usize,
     },
@@ -198,14 +233,7 @@ impl BlockCells {
         hashes: Vec<B256>,
     ) -> Result<Self, CheckError> {
         let columns = geometry.columns();
-        let mut next = 0_u64;
-        for (blob, entry) in blobs.iter().enumerate() {
-            if u64::from(entry.first_chunk.0) != next || entry.length == 0 {
-                return Err(CheckError::BlobLayout { blob });
-            }
-            next = next.saturating_add(entry.length.div_ceil(geometry.chunk_bytes() as u64));
-        }
-        let chunks = u32::try_from(next).map_err(|_| CheckError::BlobLayout { blob: blobs.len() - 1 })?;
+        let chunks = chunk_count(geometry, &blobs)?;
         if hashes.len() != chunks as usize * columns {
             return Err(CheckError::HashCount { have: hashes.len(), chunks, columns });
         }
@@ -324,6 +352,22 @@ mod tests {
         let mut blobs = summary.blobs.clone();
         blobs[2].first_chunk.0 += 1;
         assert_eq!(check(blobs, cells.hashes().to_vec()), Err(CheckError::BlobLayout { blob: 2 }));
+    }
+
+    #[test]
+    fn blobs_and_column_roots_suffice_for_the_commitment() {
+        let (_, cells) = block();
+        let DaSummary { geometry, blobs, column_roots, .. } = cells.summary().clone();
+        let of = |blobs: Vec<BlobRef>, roots: Vec<B256>| summary_of_roots(geometry, blobs, roots);
+        assert_eq!(of(blobs.clone(), column_roots.clone()).as_ref(), Ok(cells.summary()));
+        let mut other = column_roots.clone();
+        other[2].0[0] ^= 1;
+        assert_ne!(of(blobs.clone(), other).unwrap().da_root, cells.summary().da_root);
+        let short = column_roots[1..].to_vec();
+        assert_eq!(of(blobs.clone(), short), Err(CheckError::RootCount { have: 4, columns: 5 }));
+        let mut shifted = blobs;
+        shifted[1].first_chunk.0 += 1;
+        assert_eq!(of(shifted, column_roots), Err(CheckError::BlobLayout { blob: 1 }));
     }
 
     #[test]

@@ -9,7 +9,9 @@ mod hash;
 pub mod merkle;
 pub mod proof;
 
-pub use commitment::{BlockCells, CheckError, Preimage, blob_leaf, empty_da_root, summarize};
+pub use commitment::{
+    BlockCells, CheckError, Preimage, blob_leaf, empty_da_root, summarize, summary_of_roots,
+};
 pub use decode::{CheckedCell, DecodeError, chunks_of, decode_blob, decode_chunk};
 pub use encode::{cell_range, column_bytes, column_of, data_columns, encode_again, encode_blob};
 pub use hash::{leaf, node, sha256};

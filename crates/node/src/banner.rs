@@ -1,8 +1,9 @@
 //! The lines on standard output that a person sees first, and that a script can read: what runs, where, what to try.
 //!
-//! Each line after the first begins with a word in the first column: `data`, `http`, `websocket`, `metrics`,
+//! Each line after the first begins with a word in the first column: `data`, `http`, `websocket`, `metrics`, `arweave`,
 //! `blocks`, `accounts`, `key`, `try`.
 
+use crate::PermanenceConfig;
 use std::{fmt, net::SocketAddr, path::Path};
 use weft_consensus::SealMode;
 use weft_primitives::BlockNumHash;
@@ -22,6 +23,7 @@ pub(crate) struct Banner<'a> {
     pub(crate) http: Option<SocketAddr>,
     pub(crate) websocket: Option<SocketAddr>,
     pub(crate) metrics: Option<SocketAddr>,
+    pub(crate) arweave: Arweave<'a>,
     pub(crate) sealing: Option<SealMode>,
     /// Whether the well-known accounts are funded here.
     pub(crate) dev_accounts: bool,
@@ -40,6 +42,27 @@ impl fmt::Display for At {
     }
 }
 
+/// Which Arweave, and what for.
+pub(crate) struct Arweave<'a> {
+    /// Base URL of the gateway in this process.
+    pub(crate) embedded: Option<String>,
+    pub(crate) config: &'a PermanenceConfig,
+}
+
+impl fmt::Display for Arweave<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.embedded, self.config.gateways.first()) {
+            (Some(embedded), _) => write!(f, "{embedded} embedded")?,
+            (None, Some(gateway)) => write!(f, "{gateway}")?,
+            (None, None) => return f.write_str("off, --arweave.gateway or --arweave.embedded turns it on"),
+        }
+        match self.config.checkpoints {
+            Some(checkpoints) => write!(f, " · a checkpoint every {} blocks", checkpoints.interval),
+            None => f.write_str(" · no checkpoints"),
+        }
+    }
+}
+
 impl fmt::Display for Banner<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { chain_name, chain_id, head, .. } = self;
@@ -54,6 +77,7 @@ impl fmt::Display for Banner<'_> {
         writeln!(f, "  http       {}", At("http", self.http, "", "--http"))?;
         writeln!(f, "  websocket  {}", At("ws", self.websocket, "", "--ws"))?;
         writeln!(f, "  metrics    {}", At("http", self.metrics, "/metrics", "--metrics"))?;
+        writeln!(f, "  arweave    {}", self.arweave)?;
         match self.sealing {
             Some(SealMode::Instant) => writeln!(f, "  blocks     sealed as soon as there are transactions")?,
             Some(SealMode::Interval(time)) => writeln!(f, "  blocks     one every {time:?}")?,
@@ -76,8 +100,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dev_node_introduces_itself_in_ten_lines() {
+    fn a_dev_node_introduces_itself_in_eleven_lines() {
         let address = Some(SocketAddr::from(([127, 0, 0, 1], 8545)));
+        let permanence = PermanenceConfig::default();
         let banner = Banner {
             chain_name: "dev",
             chain_id: 1337,
@@ -86,13 +111,15 @@ mod tests {
             http: address,
             websocket: address,
             metrics: None,
+            arweave: Arweave { embedded: Some("http://127.0.0.1:1984".to_owned()), config: &permanence },
             sealing: Some(SealMode::Instant),
             dev_accounts: true,
         };
         let text = banner.to_string();
-        assert_eq!(text.lines().count(), 10, "{text}");
+        assert_eq!(text.lines().count(), 11, "{text}");
         assert!(text.contains("\n  http       http://127.0.0.1:8545\n"), "{text}");
         assert!(text.contains("\n  metrics    off, --metrics turns it on\n"), "{text}");
+        assert!(text.contains("\n  arweave    http://127.0.0.1:1984 embedded · no checkpoints\n"), "{text}");
         assert!(text.contains(DEV_MNEMONIC) && text.contains(DEV_KEY));
     }
 }

@@ -1,6 +1,8 @@
 //! What a node is made from.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{fmt, net::SocketAddr, num::NonZeroU64, path::PathBuf, sync::Arc};
+use weft_archive::{Budget, permanence::CheckpointConfig};
+use weft_arweave::client::Url;
 use weft_chainspec::ChainSpec;
 use weft_consensus::DevSealerConfig;
 use weft_engine::EngineConfig;
@@ -32,6 +34,57 @@ pub struct NodeConfig {
     pub engine: EngineConfig,
     /// The database's.
     pub store: StoreOptions,
+    /// Arweave.
+    pub permanence: PermanenceConfig,
+}
+
+/// Whom of Arweave the node talks to, and what for.
+#[derive(Clone, Debug, Default)]
+pub struct PermanenceConfig {
+    /// Arweave in this process, and where it listens.
+    pub embedded: Option<SocketAddr>,
+    /// Nodes or gateways, the preferred first; after the embedded one.
+    pub gateways: Vec<Url>,
+    /// Takes items one by one, instead of bundles that the wallet pays.
+    pub bundler: Option<Url>,
+    /// The bundler's prices and balances.
+    pub bundler_payment: Option<Url>,
+    /// Who signs and pays. `None`: nobody; with an embedded gateway, a wallet in the data folder that is made if it is not there.
+    pub wallet: Option<WalletFile>,
+    /// What may be spent.
+    pub budget: Budget,
+    /// Confirmations after which an upload is read back; `None`: as many as suit the network.
+    pub confirmations: Option<NonZeroU64>,
+    /// When checkpoints are made; `None`: never.
+    pub checkpoints: Option<CheckpointConfig>,
+    /// US dollars per AR, for what `da_price` says.
+    pub usd_per_ar: Option<f64>,
+}
+
+impl PermanenceConfig {
+    /// Whether there is nobody to talk to.
+    pub fn is_off(&self) -> bool {
+        self.embedded.is_none() && self.gateways.is_empty()
+    }
+}
+
+/// A wallet in a file.
+#[derive(Clone, Debug)]
+pub struct WalletFile {
+    /// A JWK, plain or sealed.
+    pub path: PathBuf,
+    /// Of a sealed one.
+    pub passphrase: Option<Passphrase>,
+}
+
+/// Never printed; overwritten when it goes.
+#[derive(Clone)]
+pub struct Passphrase(pub zeroize::Zeroizing<String>);
+
+impl fmt::Debug for Passphrase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Passphrase(…)")
+    }
 }
 
 impl NodeConfig {

@@ -8,10 +8,11 @@ mod follow;
 mod health;
 mod node;
 mod operations;
+mod permanence;
 mod process;
 
 pub use banner::DEV_MNEMONIC;
-pub use config::{DB_FOLDER, NodeConfig};
+pub use config::{DB_FOLDER, NodeConfig, Passphrase, PermanenceConfig, WalletFile};
 pub use health::free_bytes;
 pub use node::{Node, Stopped};
 pub use operations::{Recorder, install_recorder};

@@ -1,22 +1,29 @@
 //! The running node: its parts in the order of their start, and how they stop.
 
 use crate::{
-    NodeConfig, Recorder, backlog::watch_backlog, banner::Banner, follow::follow, health::Health,
-    operations::Operations, process::ProcessReader,
+    NodeConfig, Recorder,
+    backlog::watch_backlog,
+    banner::{Arweave, Banner},
+    follow::follow,
+    health::Health,
+    operations::Operations,
+    permanence::{Permanence, PermanenceArgs},
+    process::ProcessReader,
 };
 use eyre::{Context, Result};
 use std::{net::SocketAddr, sync::Arc};
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
-use weft_archive::{BLOB_ARCHIVE, BlobArchive, ParityCache, Retriever};
-use weft_consensus::DevSealer;
+use weft_archive::{BLOB_ARCHIVE, BlobArchive, ParityCache, permanence::CHECKPOINT};
+use weft_consensus::{DevSealer, DevSealerConfig};
 use weft_engine::{Engine, EngineHandle, init_genesis};
 use weft_evm::Evm;
 use weft_pool::{Pool, PoolConfig};
+use weft_primitives::BlockNumHash;
 use weft_rpc::{Readiness, RpcContext, RpcParts, RpcServer};
 use weft_stages::{Pipeline, PipelineHandle};
-use weft_storage::Store;
+use weft_storage::{StageId, Store};
 
 /// Why a node ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +40,7 @@ pub struct Node {
     config: NodeConfig,
     engine: EngineHandle,
     stages: Stages,
+    permanence: Permanence,
     rpc: Vec<RpcServer>,
     operations: Option<Operations>,
     sealer: Option<DevSealer>,
@@ -52,15 +60,27 @@ impl Node {
             Engine::new(Arc::clone(&config.spec), store.clone(), Some(pool.clone()), config.engine.clone())?;
         let engine = EngineHandle::spawn(engine).wrap_err("start the engine's thread")?;
         let stages = Stages::start(&engine, &store, &pool, &config.pool);
+        let view = store.view();
+        let first_at_once = view.base()? == Some(view.head()?);
+        drop(view);
+        let permanence = PermanenceArgs {
+            config: &config.permanence,
+            datadir: &config.datadir,
+            store: &store,
+            chain_id: config.spec.chain_id(),
+            head: stages.head.clone(),
+        };
+        let permanence = Permanence::start(permanence).await?;
         let (readiness, ready) = watch::channel(Readiness::Starting);
         let parts = RpcParts {
             spec: Arc::clone(&config.spec),
-            retriever: Retriever::new(store.clone()),
+            retriever: permanence.retriever(),
+            permanence: permanence.parts(),
             store,
             pool: pool.clone(),
             engine: engine.clone(),
             evm: Evm::new(Arc::clone(&config.spec)),
-            stages: vec![BLOB_ARCHIVE],
+            stages: stage_names(&config),
             readiness: ready.clone(),
             client_version: client_version(),
         };
@@ -86,9 +106,10 @@ impl Node {
         let sealer = config
             .sealer
             .clone()
+            .map(|sealer| DevSealerConfig { first_at_once, ..sealer })
             .map(|sealer| DevSealer::spawn(sealer, Arc::clone(&config.spec), engine.clone(), pool));
         info!(target: "weft::node", chain = config.chain_name, datadir = %config.datadir.display(), "started");
-        Ok(Self { config, engine, stages, rpc, operations, sealer, health, stop_health })
+        Ok(Self { config, engine, stages, permanence, rpc, operations, sealer, health, stop_health })
     }
 
     /// The lines that introduce the node to a person.
@@ -109,6 +130,7 @@ impl Node {
             http: server(|config| config.http),
             websocket: server(|config| config.websocket),
             metrics: self.operations.as_ref().map(Operations::address),
+            arweave: Arweave { embedded: self.permanence.embedded(), config: &self.config.permanence },
             sealing: self.config.sealer.as_ref().map(|sealer| sealer.mode),
             dev_accounts: self.config.rpc.iter().any(|config| !config.dev_keys.is_empty()),
         }
@@ -143,6 +165,7 @@ impl Node {
         for server in self.rpc.into_iter().rev() {
             server.stop().await;
         }
+        self.permanence.stop().await;
         self.engine.shutdown().await;
         self.stages.stop().await;
         info!(target: "weft::node", "stopped");
@@ -155,6 +178,8 @@ struct Stages {
     pipeline: PipelineHandle,
     follower: JoinHandle<()>,
     backlog: JoinHandle<()>,
+    /// The newest canonical block.
+    head: watch::Receiver<BlockNumHash>,
     stop: CancellationToken,
 }
 
@@ -171,8 +196,8 @@ impl Stages {
         let follower = tokio::spawn(follow(engine.clone(), events, parity, head));
         let progress = pipeline.watch()[0].clone();
         let backlog =
-            watch_backlog(store.clone(), pool.clone(), limits.backlog_bytes_max, followed, progress);
-        Self { pipeline, follower, backlog: tokio::spawn(backlog), stop }
+            watch_backlog(store.clone(), pool.clone(), limits.backlog_bytes_max, followed.clone(), progress);
+        Self { pipeline, follower, backlog: tokio::spawn(backlog), head: followed, stop }
     }
 
     /// To be called when the engine has stopped, which ends the follower.
@@ -183,6 +208,12 @@ impl Stages {
         let _ = self.follower.await;
         let _ = self.backlog.await;
     }
+}
+
+/// What `da_status` shows the progress of.
+fn stage_names(config: &NodeConfig) -> Vec<StageId> {
+    let checkpoints = config.permanence.checkpoints.filter(|_| !config.permanence.is_off());
+    [BLOB_ARCHIVE].into_iter().chain(checkpoints.map(|_| CHECKPOINT)).collect()
 }
 
 /// `web3_clientVersion`, in the form that other clients use.

@@ -2,7 +2,7 @@
 
 use crate::{
     BlockDigest, Filters, Head, RpcConfig, RpcError, dev::DevAccounts, metrics::RpcMetrics,
-    pending::PendingCache,
+    pending::PendingCache, permanence::PermanenceParts,
 };
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
@@ -40,6 +40,8 @@ pub struct RpcParts {
     pub evm: Evm,
     /// Blobs back from wherever they are.
     pub retriever: Retriever,
+    /// Arweave.
+    pub permanence: PermanenceParts,
     /// Stages whose progress `da_status` shows.
     pub stages: Vec<StageId>,
     /// What `/ready` answers.
@@ -101,13 +103,16 @@ impl RpcContext {
         &self.parts.spec
     }
 
-    /// The canonical block `number` without its calldata.
+    /// The canonical block `number` without its calldata; [`RpcError::PrunedHistory`] when only its header is kept.
     pub fn digest(&self, view: &View<'_>, number: u64) -> Result<Option<Arc<BlockDigest>>, RpcError> {
         let Some(hash) = view.canonical_hash(number)? else { return Ok(None) };
         if let Some(digest) = self.head.digest(hash) {
             return Ok(Some(digest));
         }
-        let Some(digest) = BlockDigest::load(view, number)?.map(Arc::new) else { return Ok(None) };
+        let Some(digest) = BlockDigest::load(view, number)?.map(Arc::new) else {
+            view.check_body_kept(number)?;
+            return Ok(None);
+        };
         self.head.remember(Arc::clone(&digest));
         Ok(Some(digest))
     }

@@ -2,7 +2,7 @@
 //!
 //! Handlers return [`RpcError`]; the registrar turns it into a JSON-RPC error object. Codes:
 //! 3 for a revert, -32000 for everything that geth reports so, -32002 for a timeout, -32003 for a
-//! response that is too large, -32005 for limits (EIP-1474), -32010 for calldata that cannot be had
+//! response that is too large, 4444 for blocks of which only the header is kept (EIP-4444), -32005 for limits (EIP-1474), -32010 for calldata that cannot be had
 //! now (PROTOCOL §8), -32602 for wrong parameters, -32603 for faults of this node, and
 //! -38010 … -38026 for `eth_simulateV1` (execution-apis).
 
@@ -22,6 +22,9 @@ pub enum RpcError {
     /// The named block is not in the canonical chain (-32000).
     #[error("header not found")]
     HeaderNotFound,
+    /// The block is known, and its body and receipts are not kept (4444).
+    #[error("pruned history unavailable: {0}")]
+    PrunedHistory(#[source] weft_storage::StorageError),
     /// The EVM reverted (code 3, the returned bytes as data).
     #[error("{}", revert_message(.0))]
     Reverted(Bytes),
@@ -74,6 +77,7 @@ impl RpcError {
         match self {
             Self::InvalidParams(_) => -32602,
             Self::Rejected(_) | Self::HeaderNotFound => -32000,
+            Self::PrunedHistory(_) => 4444,
             Self::Reverted(_) => 3,
             Self::Limit(_) => -32005,
             Self::Timeout => -32002,
@@ -116,6 +120,8 @@ impl From<weft_storage::StorageError> for RpcError {
             weft_storage::StorageError::BodyDropped(transaction, missing) => {
                 Self::DataMissing { transaction, missing }
             }
+            error @ weft_storage::StorageError::BodyNotKept { .. } => Self::PrunedHistory(error),
+            error @ weft_storage::StorageError::StateNotKept { .. } => Self::Rejected(error.to_string()),
             error => Self::internal(error),
         }
     }
@@ -134,6 +140,12 @@ impl From<weft_archive::RetrieveError> for RpcError {
             RetrieveError::Missing { tx, missing } => Self::DataMissing { transaction: tx, missing },
             // The data exists, and not in the source that was asked for.
             RetrieveError::BodyDropped { .. } => Self::Coded { code: -32010, message: error.to_string() },
+            RetrieveError::Storage(weft_storage::StorageError::BodyNotKept { .. }) => {
+                Self::Coded { code: -32010, message: error.to_string() }
+            }
+            RetrieveError::Archive { .. } | RetrieveError::NotProven { .. } => {
+                Self::Coded { code: -32010, message: error.to_string() }
+            }
             RetrieveError::OutOfRange { .. } => Self::InvalidParams(error.to_string()),
             error => Self::internal(error),
         }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
 
+mod admin;
 mod args;
 mod chain;
 mod config;
@@ -16,6 +17,7 @@ mod head;
 mod metrics;
 mod net;
 mod pending;
+mod permanence;
 mod place;
 mod registrar;
 mod server;
@@ -32,6 +34,7 @@ pub use error::{RpcError, revert_message};
 pub use filters::Filters;
 pub use head::{Head, HeadChange, JournalEntry};
 pub use metrics::RpcMetrics;
+pub use permanence::{PermanenceParts, UploadState, Uploads};
 pub use registrar::{Json, Registrar};
 pub use server::{RpcServer, RpcServerError};
 
@@ -39,15 +42,16 @@ use jsonrpsee::{RpcModule, server::RegisterMethodError};
 use std::sync::Arc;
 
 /// All methods of the configured namespaces. A new namespace is one line here and one module;
-/// `debug`, `trace`, `engine` and `admin` have their place in this table.
+/// `debug`, `trace` and `engine` have their place in this table.
 fn module(context: &Arc<RpcContext>) -> Result<RpcModule<Arc<RpcContext>>, RegisterMethodError> {
     type Register = fn(&mut Registrar);
-    const NAMESPACES: [(&str, Register); 5] = [
+    const NAMESPACES: [(&str, Register); 6] = [
         ("eth", eth::register),
         ("net", net::register),
         ("web3", web3::register),
         ("txpool", txpool::register),
         ("da", da::register),
+        ("admin", admin::register),
     ];
     let mut registrar = Registrar::new(Arc::clone(context));
     for (name, register) in NAMESPACES {

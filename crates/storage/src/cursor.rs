@@ -15,6 +15,9 @@ use rocksdb::{DBRawIterator, ReadOptions};
 use std::fmt;
 use weft_primitives::StoredAccount;
 
+/// Read from a file at a time by walks over whole tables.
+const SCAN_READAHEAD_BYTES: usize = 2 << 20;
+
 impl View<'_> {
     /// All accounts after the head, by hashed address.
     pub fn hashed_accounts(&self) -> AccountCursor<'_> {
@@ -38,10 +41,16 @@ impl View<'_> {
 }
 
 impl View<'_> {
-    /// Slots of all accounts after the head: hashed address, hashed slot, value, by the first two. Also those
+    /// All accounts after the head by hashed address, read past the block cache.
+    pub fn all_accounts(&self) -> impl Iterator<Item = Result<(B256, StoredAccount), StorageError>> + '_ {
+        Walk::scan(self, Table::HashedAccounts)
+            .entries(|table, (key, account)| Ok((hash(table, key)?, account)))
+    }
+
+    /// Slots of all accounts after the head, read past the block cache: hashed address, hashed slot, value, by the first two. Also those
     /// that no account has, so that checks can find them.
     pub fn all_slots(&self) -> impl Iterator<Item = Result<(B256, B256, U256), StorageError>> + '_ {
-        Walk::new(self, Table::HashedStorage, &[]).entries(|table, (key, SlotValue(value))| {
+        Walk::scan(self, Table::HashedStorage).entries(|table, (key, SlotValue(value))| {
             let (owner, slot) = owned(table, key)?;
             Ok((owner, hash(table, slot)?, value))
         })
@@ -51,7 +60,7 @@ impl View<'_> {
     pub fn all_storage_tries(
         &self,
     ) -> impl Iterator<Item = Result<(B256, Nibbles, BranchNodeCompact), StorageError>> + '_ {
-        Walk::new(self, Table::StorageTrie, &[]).entries(|table, (key, node)| {
+        Walk::scan(self, Table::StorageTrie).entries(|table, (key, node)| {
             let (owner, suffix) = owned(table, key)?;
             Ok((owner, path(table, suffix)?, node))
         })
@@ -97,6 +106,19 @@ impl<'a> Walk<'a> {
                 options.set_iterate_upper_bound(end);
             }
         }
+        Self::with_options(view, table, prefix, options)
+    }
+
+    /// A whole table once: what is read stays out of the block cache, where the head has its own.
+    fn scan(view: &'a View<'a>, table: Table) -> Self {
+        let mut options = ReadOptions::default();
+        options.set_total_order_seek(true);
+        options.fill_cache(false);
+        options.set_readahead_size(SCAN_READAHEAD_BYTES);
+        Self::with_options(view, table, &[], options)
+    }
+
+    fn with_options(view: &'a View<'a>, table: Table, prefix: &[u8], options: ReadOptions) -> Self {
         let iterator = view.iterator(table, options);
         Self { view, table, prefix: prefix.to_vec(), iterator, place: Place::Start }
     }

@@ -74,6 +74,9 @@ pub enum StorageError {
         /// The contradiction.
         reason: &'static str,
     },
+    /// A record of the upload ledger was to be changed in a way that contradicts what is there.
+    #[error("upload ledger: {0}")]
+    Ledger(&'static str),
     /// An unwind below the finalized block was asked for.
     #[error("cannot unwind to block {target}: block {finalized} is finalized")]
     Finalized {
@@ -81,6 +84,70 @@ pub enum StorageError {
         target: BlockNumber,
         /// The finalized block.
         finalized: BlockNumber,
+    },
+    /// State from before the block that the database was restored at.
+    #[error("the state after block {block} is not kept: this database was restored at block {base}")]
+    StateNotKept {
+        /// Asked for.
+        block: BlockNumber,
+        /// The oldest block whose state is here.
+        base: BlockNumber,
+    },
+    /// Transactions, receipts or cells of a block that the database has only the header of.
+    #[error("body and receipts of block {block} are not kept: this database was restored at block {base}")]
+    BodyNotKept {
+        /// Asked for.
+        block: BlockNumber,
+        /// The newest block without a body.
+        base: BlockNumber,
+    },
+    /// The folder holds a restore that did not finish.
+    #[error(
+        "{path} holds an unfinished restore of checkpoint {target}: run the same restore again to finish it, or delete the folder"
+    )]
+    HalfRestored {
+        /// The database folder.
+        path: PathBuf,
+        /// Hash of the manifest.
+        target: B256,
+    },
+    /// A restore was to go on in the folder of another one.
+    #[error(
+        "{path} holds an unfinished restore of checkpoint {found}, not of {wanted}: finish that one, or delete the folder"
+    )]
+    OtherRestore {
+        /// The database folder.
+        path: PathBuf,
+        /// Hash of the manifest under way.
+        found: B256,
+        /// Hash of the manifest asked for.
+        wanted: B256,
+    },
+    /// One file of a restore was given records of two tables.
+    #[error("a file of {first} was given a record of {second}")]
+    MixedTables {
+        /// Table of its first record.
+        first: &'static str,
+        /// Table of the refused one.
+        second: &'static str,
+    },
+    /// More keys were to be sorted than the disk may be used for.
+    #[error("more than {bytes_max} bytes of keys were to be sorted")]
+    TooManyKeys {
+        /// The limit.
+        bytes_max: u64,
+    },
+    /// So much changed in a range of blocks that its state cannot be told apart within the limit.
+    #[error(
+        "blocks {first} to {last}, {} of them, changed more than {bytes_max} bytes of keys: take a newer block", last - first + 1
+    )]
+    TooFar {
+        /// First block of the range.
+        first: BlockNumber,
+        /// Its last.
+        last: BlockNumber,
+        /// The limit.
+        bytes_max: u64,
     },
     /// The stage worked on a block that is no longer canonical, or its unwind is still pending.
     #[error("stage output up to block {} ({}) is stale: the chain was reorganised below it", .0.number, .0.hash)]

@@ -9,9 +9,13 @@ mod cursor;
 mod disk;
 mod error;
 mod keys;
+mod ledger;
 mod metrics;
 mod options;
+mod restore;
+mod scan;
 mod shards;
+mod sorted_keys;
 mod state;
 mod stats;
 mod store;
@@ -25,6 +29,13 @@ pub use alloy_eips::BlockNumHash;
 pub use cursor::{AccountCursor, StorageCursor, TrieCursor};
 pub use disk::SCHEMA_VERSION;
 pub use error::StorageError;
+pub use ledger::{
+    Booking, Carrier, CheckpointRecord, LedgerItem, LedgerKey, LedgerKind, LedgerPlace, PermanentBlobRecord,
+    Shipment, ShipmentState, Spending,
+};
+pub use restore::{BulkLoad, BulkWriter};
+pub use scan::{ChangedKeys, split_slot};
+pub use sorted_keys::{KeySorter, SortOptions, SortedKeys};
 pub use state::StateReader;
 pub use stats::TableStats;
 pub use store::Store;

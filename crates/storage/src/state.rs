@@ -16,12 +16,14 @@ use std::collections::hash_map::Entry;
 use weft_primitives::{HashedPostState, StoredAccount};
 
 impl View<'_> {
-    /// State after block `number`; [`StorageError::MissingBlock`] above the head.
+    /// State after block `number`; [`StorageError::MissingBlock`] above the head,
+    /// [`StorageError::StateNotKept`] below the block that the database was restored at.
     pub fn state_at(&self, number: BlockNumber) -> Result<StateReader<'_>, StorageError> {
         let head = self.head()?.number;
         if number > head {
             return Err(StorageError::MissingBlock(number));
         }
+        self.check_state_kept(number)?;
         Ok(StateReader { view: self, number, is_head: number == head })
     }
 
@@ -44,6 +46,7 @@ impl View<'_> {
         if target > head {
             return Err(StorageError::MissingBlock(target));
         }
+        self.check_state_kept(target)?;
         let mut revert = HashedPostState::default();
         let mut slots_known = 0;
         for number in target + 1..=head {

@@ -9,6 +9,7 @@ use crate::{
     disk::{self, FolderLock},
     metrics::StorageMetrics,
     options,
+    restore::restore_target,
 };
 use parking_lot::{Mutex, MutexGuard};
 use rocksdb::{
@@ -46,6 +47,7 @@ pub(crate) struct Inner {
     pub(crate) metrics: StorageMetrics,
     writer: Mutex<()>,
     shard_writer: Mutex<()>,
+    ledger_writer: Mutex<()>,
     _lock: Option<FolderLock>,
 }
 
@@ -53,35 +55,17 @@ impl Store {
     /// Opens or creates the database in folder `path`.
     ///
     /// [`StorageError::Locked`] when another handle has it, [`StorageError::Schema`] when another
-    /// version wrote it. With `read_only` neither lock nor writes; the folder must hold a database.
+    /// version wrote it, [`StorageError::HalfRestored`] while it holds an unfinished restore. With `read_only` neither lock nor writes; the folder must hold a database.
     pub fn open(path: &Path, options: StoreOptions) -> Result<Self, StorageError> {
         if !options.read_only {
             std::fs::create_dir_all(path).map_err(StorageError::io(path))?;
         }
         let lock = if options.read_only { None } else { Some(FolderLock::acquire(path)?) };
         disk::check_schema(path, !options.read_only)?;
-        let cache = Cache::new_lru_cache(options.cache_bytes);
-        let tables =
-            Table::ALL.map(|table| ColumnFamilyDescriptor::new(table.name(), options::table(table, &cache)));
-        let db_options =
-            options::database(disk::open_files(), !options.read_only && disk::has_direct_io(path));
-        let db = if options.read_only {
-            DB::open_cf_descriptors_read_only(&db_options, path, tables, false)
-        } else {
-            DB::open_cf_descriptors(&db_options, path, tables)
+        let inner = open_inner(path, options, lock)?;
+        if let Some(target) = restore_target(&View::new(&inner))? {
+            return Err(StorageError::HalfRestored { path: path.to_owned(), target });
         }
-        .map_err(|error| classify(error, path))?;
-        tracing::info!(target: "weft::storage", path = %path.display(), read_only = options.read_only, "database open");
-        let inner = Inner {
-            db,
-            db_options,
-            path: path.to_owned(),
-            options,
-            metrics: StorageMetrics::default(),
-            writer: Mutex::new(()),
-            shard_writer: Mutex::new(()),
-            _lock: lock,
-        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -103,6 +87,14 @@ impl Store {
         Ok(self.inner.shard_writer.lock())
     }
 
+    /// Waits until nobody writes the ledger, then keeps others from it. Never taken by who holds another.
+    pub(crate) fn write_ledger(&self) -> Result<MutexGuard<'_, ()>, StorageError> {
+        if self.inner.options.read_only {
+            return Err(StorageError::ReadOnly);
+        }
+        Ok(self.inner.ledger_writer.lock())
+    }
+
     /// Waits until nobody writes, then keeps others from writing.
     pub(crate) fn write(&self) -> Result<MutexGuard<'_, ()>, StorageError> {
         if self.inner.options.read_only {
@@ -110,6 +102,36 @@ impl Store {
         }
         Ok(self.inner.writer.lock())
     }
+}
+
+/// Opens the tables of a folder whose lock and schema the caller has seen to.
+pub(crate) fn open_inner(
+    path: &Path,
+    options: StoreOptions,
+    lock: Option<FolderLock>,
+) -> Result<Inner, StorageError> {
+    let cache = Cache::new_lru_cache(options.cache_bytes);
+    let tables =
+        Table::ALL.map(|table| ColumnFamilyDescriptor::new(table.name(), options::table(table, &cache)));
+    let db_options = options::database(disk::open_files(), !options.read_only && disk::has_direct_io(path));
+    let db = if options.read_only {
+        DB::open_cf_descriptors_read_only(&db_options, path, tables, false)
+    } else {
+        DB::open_cf_descriptors(&db_options, path, tables)
+    }
+    .map_err(|error| classify(error, path))?;
+    tracing::info!(target: "weft::storage", path = %path.display(), read_only = options.read_only, "database open");
+    Ok(Inner {
+        db,
+        db_options,
+        path: path.to_owned(),
+        options,
+        metrics: StorageMetrics::default(),
+        writer: Mutex::new(()),
+        shard_writer: Mutex::new(()),
+        ledger_writer: Mutex::new(()),
+        _lock: lock,
+    })
 }
 
 impl Inner {

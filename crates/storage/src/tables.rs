@@ -46,9 +46,22 @@ pub enum Table {
     Shards,
     /// number ‖ u32 blob → bitmap of the columns in `Shards`; a segment without its bit is not there.
     ColumnsHeld,
+    /// kind ‖ SHA-256 of the bytes → an item of the upload ledger: id, signature, place.
+    LedgerItems,
+    /// u64 place in the queue → kind ‖ SHA-256 of an item that waits for a shipment.
+    LedgerQueue,
+    /// 0 (open) or 1 (done) ‖ u64 number → a payment to Arweave, what it carries, how far it has come.
+    Shipments,
+    /// u64 hour since 1970, or 0xff × 8 for the total → winston booked, u128.
+    Spending,
+    /// number → the checkpoint of that block: manifest and items. Not cut off by an unwind: only finalized blocks have one.
+    Checkpoints,
+    /// 0 (waiting) or 1 (queued) ‖ transaction hash → a blob whose permanence was asked for.
+    PermanentBlobs,
     /// stage name → checkpoint, pending unwind.
     Stages,
-    /// ASCII name → head, safe, finalized: number ‖ hash.
+    /// ASCII name → head, safe, finalized, base (the block that was restored): number ‖ hash. While a restore is
+    /// under way also restore → hash of its manifest, and restore/ ‖ u32 layer ‖ u32 step → nothing, for what is done.
     Meta,
 }
 
@@ -67,7 +80,7 @@ pub(crate) enum Layout {
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 28] = [
         Self::Headers,
         Self::HeaderNumbers,
         Self::BodyMeta,
@@ -88,6 +101,12 @@ impl Table {
         Self::CellHashes,
         Self::Shards,
         Self::ColumnsHeld,
+        Self::LedgerItems,
+        Self::LedgerQueue,
+        Self::Shipments,
+        Self::Spending,
+        Self::Checkpoints,
+        Self::PermanentBlobs,
         Self::Stages,
         Self::Meta,
     ];
@@ -130,6 +149,12 @@ impl Table {
             Self::CellHashes => "cell_hashes",
             Self::Shards => "shards",
             Self::ColumnsHeld => "columns_held",
+            Self::LedgerItems => "ledger_items",
+            Self::LedgerQueue => "ledger_queue",
+            Self::Shipments => "shipments",
+            Self::Spending => "spending",
+            Self::Checkpoints => "checkpoints",
+            Self::PermanentBlobs => "permanent_blobs",
             Self::Stages => "stages",
             Self::Meta => "meta",
         }
@@ -151,11 +176,19 @@ impl Table {
             | Self::ChangeSets
             | Self::DaSummaries
             | Self::ColumnsHeld
+            | Self::LedgerQueue
+            | Self::Shipments
+            | Self::Spending
+            | Self::Checkpoints
             | Self::Stages
             | Self::Meta => Layout::Sequential,
-            Self::HeaderNumbers | Self::TxLookup | Self::Code | Self::HashedAccounts | Self::AccountTrie => {
-                Layout::Hashed
-            }
+            Self::HeaderNumbers
+            | Self::TxLookup
+            | Self::Code
+            | Self::HashedAccounts
+            | Self::AccountTrie
+            | Self::LedgerItems
+            | Self::PermanentBlobs => Layout::Hashed,
             Self::HashedStorage | Self::StorageTrie | Self::AccountHistory => Layout::Prefixed(32),
             Self::StorageHistory => Layout::Prefixed(64),
         }

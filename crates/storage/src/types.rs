@@ -128,6 +128,12 @@ impl Default for StoreOptions {
 pub(crate) const HEAD: &[u8] = b"head";
 pub(crate) const SAFE: &[u8] = b"safe";
 pub(crate) const FINALIZED: &[u8] = b"finalized";
+/// The block that the database was restored at.
+pub(crate) const BASE: &[u8] = b"base";
+/// Hash of the manifest of a restore that did not finish yet.
+pub(crate) const RESTORE: &[u8] = b"restore";
+/// Followed by the number of a step of that restore that is done.
+pub(crate) const RESTORE_STEP: &[u8] = b"restore/";
 
 /// An account or slot key is always a hash.
 pub(crate) type HashedKey = B256;

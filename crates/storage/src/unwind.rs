@@ -17,7 +17,7 @@ impl Store {
     /// or derived from them, shards included. `revert` is `view.revert_state(target)`, `trie` its
     /// updates. Every stage whose checkpoint is above `target` is marked: see
     /// [`View::stage_unwind_target`]. A safe block above `target` is forgotten; below the finalized
-    /// block nothing is unwound.
+    /// block, and below the one that the database was restored at, nothing is unwound.
     ///
     /// Memory: the batch holds the keys of all that the dropped blocks changed.
     pub fn unwind_to(
@@ -30,6 +30,7 @@ impl Store {
         let view = self.view();
         let head = view.head()?;
         let hash = view.canonical_hash(target)?.ok_or(StorageError::MissingBlock(target))?;
+        view.check_state_kept(target)?;
         if let Some(finalized) = view.finalized()?.filter(|finalized| finalized.number > target) {
             return Err(StorageError::Finalized { target, finalized: finalized.number });
         }

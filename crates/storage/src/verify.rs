@@ -3,7 +3,8 @@
 //! Per block: header hash and links; transactions against the header's root, their hashes, senders
 //! and lookup entries; receipts against bloom, gas and root; uncles and withdrawals; the change set
 //! and the history entries it names; cell hashes against the `daRoot`, held columns against the
-//! cell hashes. The state root is `weft-trie`'s to check. Memory: one block.
+//! cell hashes. Of blocks below a restored one: the header, and the preimage of its `daRoot`. The state root is
+//! `weft-trie`'s to check. Memory: one block.
 
 use crate::{StorageError, Store, Table, TxPosition, View, codec, columns, keys};
 use alloy_consensus::{
@@ -25,6 +26,8 @@ const PROBLEMS_KEPT: usize = 1000;
 pub struct ChainReport {
     /// Blocks looked at.
     pub blocks: u64,
+    /// Of these, how many have only a header here: those up to the block that the database was restored at.
+    pub headers_only: u64,
     /// Transactions looked at.
     pub transactions: u64,
     /// Transactions whose input is held in columns only: their columns are checked, their block's
@@ -67,14 +70,23 @@ impl Store {
         let view = self.view();
         let head = view.head()?;
         let genesis = view.first_number()?;
-        let mut verifier = Verifier { view: &view, number: head.number, report: ChainReport::default() };
+        let base = view.base()?;
+        let mut verifier = Verifier {
+            view: &view,
+            headers_only: base.map(|base| base.number),
+            number: head.number,
+            report: ChainReport::default(),
+        };
         if view.canonical_hash(head.number)? != Some(head.hash) {
             verifier.problem("is named as the head and its header is another or missing");
         }
-        for marker in [view.safe()?, view.finalized()?].into_iter().flatten() {
+        for marker in [view.safe()?, view.finalized()?, base].into_iter().flatten() {
             verifier.number = marker.number;
             let canonical = view.canonical_hash(marker.number)?;
-            verifier.check(canonical == Some(marker.hash), || "safe or finalized block is not canonical");
+            verifier.check(
+                canonical == Some(marker.hash),
+                || "safe, finalized or restored block is not canonical",
+            );
         }
         for number in (*range.start()).max(genesis)..=(*range.end()).min(head.number) {
             verifier.number = number;
@@ -91,6 +103,8 @@ impl Store {
 
 struct Verifier<'a> {
     view: &'a View<'a>,
+    /// The newest block without a body.
+    headers_only: Option<BlockNumber>,
     number: BlockNumber,
     report: ChainReport,
 }
@@ -116,6 +130,10 @@ impl Verifier<'_> {
             return Ok(());
         };
         self.header(&header, is_genesis)?;
+        if self.headers_only.is_some_and(|newest| self.number <= newest) {
+            self.report.headers_only += 1;
+            return self.summary(&header);
+        }
         let ids = self.view.tx_hashes_and_senders(self.number)?;
         self.check(ids.is_some(), || "senders are missing");
         let ids = ids.unwrap_or_default();
@@ -136,6 +154,23 @@ impl Verifier<'_> {
         if !is_genesis {
             let parent = self.view.canonical_hash(self.number - 1)?;
             self.check(parent == Some(header.parent_hash), || "parent is not the block below");
+        }
+        Ok(())
+    }
+
+    /// What the block commits to, of which the cells are not here.
+    fn summary(&mut self, header: &SealedHeader) -> Result<(), StorageError> {
+        let Some(stored) = self.view.da_summary(self.number)? else { return Ok(()) };
+        match weft_erasure::summary_of_roots(
+            stored.geometry,
+            stored.blobs.clone(),
+            stored.column_roots.clone(),
+        ) {
+            Ok(summary) => self.check(
+                summary == stored && *header.extra_data == summary.da_root[..],
+                || "daRoot's preimage is not that of the header",
+            ),
+            Err(error) => self.problem(error),
         }
         Ok(())
     }

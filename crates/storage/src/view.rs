@@ -8,7 +8,7 @@ use crate::{
     codec::{self, ColumnBitmap, HeaderRecord, SenderRecord, StageRecord, Stub, Value},
     keys,
     store::Inner,
-    types::{FINALIZED, HEAD, SAFE},
+    types::{BASE, FINALIZED, HEAD, SAFE},
 };
 use alloy_eips::BlockNumHash;
 use alloy_primitives::{Address, B256, BlockNumber, Bytes, TxHash};
@@ -62,6 +62,12 @@ impl<'a> View<'a> {
     /// The finalized block, as the last fork choice named it.
     pub fn finalized(&self) -> Result<Option<BlockNumHash>, StorageError> {
         self.value(Table::Meta, FINALIZED)
+    }
+
+    /// The block that the database was restored at, if it was: state and history begin with it, bodies and
+    /// receipts with the next one; below there are headers, with what their `daRoot`s commit to.
+    pub fn base(&self) -> Result<Option<BlockNumHash>, StorageError> {
+        self.value(Table::Meta, BASE)
     }
 
     /// Hash of the block of that number.
@@ -149,9 +155,11 @@ impl<'a> View<'a> {
     }
 
     /// The whole block; transactions know their hashes. [`StorageError::BodyDropped`] names the
-    /// first transaction whose input is not in the body any more.
+    /// first transaction whose input is not in the body any more, [`StorageError::BodyNotKept`] a block below
+    /// those that a restored database begins with.
     pub fn block(&self, number: BlockNumber) -> Result<Option<Block>, StorageError> {
         let (Some(header), Some(meta)) = (self.header(number)?, self.body_meta(number)?) else {
+            self.check_body_kept(number)?;
             return Ok(None);
         };
         let ids = self.tx_hashes_and_senders(number)?.unwrap_or_default();
@@ -185,6 +193,11 @@ impl<'a> View<'a> {
         Ok(self.raw(Table::Code, hash.as_slice())?.map(|bytes| Bytes::copy_from_slice(&bytes)))
     }
 
+    /// Whether the code of that hash is here.
+    pub fn has_code(&self, hash: B256) -> Result<bool, StorageError> {
+        Ok(self.raw(Table::Code, hash.as_slice())?.is_some())
+    }
+
     // ---- data availability ----
 
     /// The block's blobs and roots; `None` for a block without commitment.
@@ -193,10 +206,12 @@ impl<'a> View<'a> {
     }
 
     /// All cell hashes of the block, chunk-major over the block's chunks: cell (c, j) at `c·n + j`.
+    /// [`StorageError::BodyNotKept`] below those that a restored database begins with.
     pub fn cell_hashes(&self, number: BlockNumber) -> Result<Option<Vec<B256>>, StorageError> {
         if self.raw(Table::DaSummaries, &keys::number(number))?.is_none() {
             return Ok(None);
         }
+        self.check_body_kept(number)?;
         let key = keys::number(number);
         let bytes = self.raw(Table::CellHashes, &key)?;
         let (hashes, rest) = bytes.as_deref().unwrap_or_default().as_chunks::<32>();
@@ -245,7 +260,23 @@ impl<'a> View<'a> {
         Ok(self.stage(id)?.and_then(|record| record.unwind_to))
     }
 
+    /// [`StorageError::BodyNotKept`] for a block of which a restored database has only the header.
+    pub fn check_body_kept(&self, block: BlockNumber) -> Result<(), StorageError> {
+        match self.base()?.filter(|base| block <= base.number) {
+            Some(base) => Err(StorageError::BodyNotKept { block, base: base.number }),
+            None => Ok(()),
+        }
+    }
+
     // ---- inner ----
+
+    /// [`StorageError::StateNotKept`] for a block older than a restored database's history.
+    pub(crate) fn check_state_kept(&self, block: BlockNumber) -> Result<(), StorageError> {
+        match self.base()?.filter(|base| block < base.number) {
+            Some(base) => Err(StorageError::StateNotKept { block, base: base.number }),
+            None => Ok(()),
+        }
+    }
 
     pub(crate) fn stage(&self, id: StageId) -> Result<Option<StageRecord>, StorageError> {
         self.value(Table::Stages, id.0.as_bytes())

@@ -29,4 +29,20 @@ pub enum TrieError {
         /// Keccak of the address.
         hashed_address: B256,
     },
+    /// An account's record carries another storage root than its slots have.
+    #[error("storage root in the record of {hashed_address} is {recorded}, its slots give {computed}")]
+    StorageRoot {
+        /// Keccak of the address.
+        hashed_address: B256,
+        /// In the record.
+        recorded: B256,
+        /// From the slots.
+        computed: B256,
+    },
+    /// There are slots of an account that is not there.
+    #[error("there are slots of {hashed_address}, which is not an account")]
+    OrphanSlots {
+        /// Keccak of the address.
+        hashed_address: B256,
+    },
 }

@@ -1,10 +1,13 @@
 //! The tries built from every leaf by alloy-trie's `HashBuilder`, in one pass over the leaf tables.
 //!
-//! Nothing that the node stored about the tries is read, so this is what the walk is checked against: by
-//! `weft db verify`, after a restore, and in tests. Memory: a builder's path (64 levels) for the account trie
+//! Nothing that the node stored about the tries is read, so this is what the walk is checked against, by
+//! `weft db verify` and in tests, and what a restore takes its nodes from. Memory: a builder's path (64 levels) for the account trie
 //! and one for the storage trie at hand, besides what the observer keeps.
 
-use crate::{TrieError, scan::Scan};
+use crate::{
+    TrieError,
+    scan::{Entries, Scan},
+};
 use alloy_primitives::{B256, U256};
 use alloy_rlp::Encodable;
 use alloy_trie::{BranchNodeCompact, HashBuilder};
@@ -21,13 +24,87 @@ pub fn state_root_from_leaves(view: &View<'_>) -> Result<B256, TrieError> {
     rebuild(view, &mut Unobserved)
 }
 
+/// A finished branch node: the account whose storage trie it belongs to (none for the account trie), path, node.
+pub type RebuiltNode = (Option<B256>, Nibbles, BranchNodeCompact);
+
+/// State root from leaves that may come from anywhere; accounts by hashed address, slots by hashed address and slot.
+/// Unlike [`state_root_from_leaves`], the storage root in an account's record has to be that of its slots.
+///
+/// # Errors
+/// When an account's record contradicts its slots, or slots have no account.
+pub fn state_root_of_leaves(
+    accounts: impl Iterator<Item = (B256, StoredAccount)>,
+    slots: impl Iterator<Item = (B256, B256, U256)>,
+) -> Result<B256, TrieError> {
+    let mut accept = |_| Ok(());
+    let mut observer = Rebuild::<_, false> { on_node: &mut accept };
+    rebuild_from(Box::new(accounts.map(Ok)), Box::new(slots.map(Ok)), &mut observer)
+}
+
+/// State root of the view's head from leaves, telling every node that is to be stored, children before their
+/// parents; bounded memory. As in [`state_root_of_leaves`], records and slots have to agree.
+///
+/// # Errors
+/// When the database fails, when an account's record contradicts its slots, when slots have no account, and what
+/// `on_node` fails with.
+pub fn rebuild_nodes(
+    view: &View<'_>,
+    mut on_node: impl FnMut(RebuiltNode) -> Result<(), StorageError>,
+) -> Result<B256, TrieError> {
+    rebuild(view, &mut Rebuild::<_, true> { on_node: &mut on_node })
+}
+
+/// Passes nodes on, and holds records against slots.
+struct Rebuild<'a, F, const NODES: bool> {
+    on_node: &'a mut F,
+}
+
+impl<F: FnMut(RebuiltNode) -> Result<(), StorageError>, const NODES: bool> Observer
+    for Rebuild<'_, F, NODES>
+{
+    const NODES: bool = NODES;
+
+    fn orphan_slot(&mut self, hashed_address: B256) -> Result<(), TrieError> {
+        Err(TrieError::OrphanSlots { hashed_address })
+    }
+
+    fn account(
+        &mut self,
+        hashed_address: B256,
+        record: &StoredAccount,
+        storage_root: B256,
+    ) -> Result<(), TrieError> {
+        if record.storage_root == storage_root {
+            return Ok(());
+        }
+        let recorded = record.storage_root;
+        Err(TrieError::StorageRoot { hashed_address, recorded, computed: storage_root })
+    }
+
+    fn storage_nodes(&mut self, owner: B256, _: &Nibbles, nodes: Nodes<'_>) -> Result<(), TrieError> {
+        for (path, node) in nodes {
+            (self.on_node)((Some(owner), path, node))?;
+        }
+        Ok(())
+    }
+
+    fn account_nodes(&mut self, _: &Nibbles, nodes: Nodes<'_>) -> Result<(), TrieError> {
+        for (path, node) in nodes {
+            (self.on_node)((None, path, node))?;
+        }
+        Ok(())
+    }
+}
+
 /// What a rebuild tells on its way. Paths of nodes come children first.
 pub(crate) trait Observer {
     /// Whether nodes are to be told.
     const NODES: bool;
     fn slot(&mut self) {}
     /// A slot whose account is not there.
-    fn orphan_slot(&mut self, _hashed_address: B256) {}
+    fn orphan_slot(&mut self, _hashed_address: B256) -> Result<(), TrieError> {
+        Ok(())
+    }
     /// All slots of the account are done.
     fn account(
         &mut self,
@@ -61,13 +138,21 @@ impl Observer for Unobserved {
     const NODES: bool = false;
 }
 
-type Slots<'a> = Peekable<Box<dyn Iterator<Item = Result<(B256, B256, U256), StorageError>> + 'a>>;
+type Slots<'a> = Peekable<Entries<'a, (B256, B256, U256)>>;
 
 /// Builds all tries and returns the state root.
 pub(crate) fn rebuild<S: Scan, O: Observer>(source: &S, observer: &mut O) -> Result<B256, TrieError> {
-    let mut slots = source.scan_slots().peekable();
+    rebuild_from(source.scan_accounts(), source.scan_slots(), observer)
+}
+
+fn rebuild_from<O: Observer>(
+    accounts: Entries<'_, (B256, StoredAccount)>,
+    slots: Entries<'_, (B256, B256, U256)>,
+    observer: &mut O,
+) -> Result<B256, TrieError> {
+    let mut slots = slots.peekable();
     let mut builder = Builder::new(O::NODES);
-    for account in source.scan_accounts() {
+    for account in accounts {
         let (address, record) = account?;
         skip_orphans(&mut slots, Some(address), observer)?;
         let storage_root = rebuild_storage(&mut slots, address, observer)?;
@@ -94,7 +179,7 @@ fn skip_orphans<O: Observer>(
         Err(_) => true,
     };
     while let Some(slot) = slots.next_if(is_orphan) {
-        observer.orphan_slot(slot?.0);
+        observer.orphan_slot(slot?.0)?;
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ mod walk;
 
 pub use error::TrieError;
 pub use layer::RootSequence;
-pub use leaves::state_root_from_leaves;
+pub use leaves::{RebuiltNode, rebuild_nodes, state_root_from_leaves, state_root_of_leaves};
 pub use proof::{AccountProof, SlotProof, prove};
 pub use state_root::{genesis_root, state_root};
 pub use verify::{Difference, TriePath, TrieReport, verify_trie};

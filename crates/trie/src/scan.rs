@@ -23,8 +23,7 @@ pub(crate) trait Scan {
 
 impl Scan for View<'_> {
     fn scan_accounts(&self) -> Entries<'_, (B256, StoredAccount)> {
-        let mut cursor = self.hashed_accounts();
-        entries(move |first| if first { cursor.seek(B256::ZERO) } else { cursor.next() })
+        Box::new(self.all_accounts())
     }
 
     fn scan_slots(&self) -> Entries<'_, (B256, B256, U256)> {

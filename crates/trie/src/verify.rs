@@ -188,10 +188,11 @@ impl Observer for Check<'_> {
         self.report.slots += 1;
     }
 
-    fn orphan_slot(&mut self, hashed_address: B256) {
+    fn orphan_slot(&mut self, hashed_address: B256) -> Result<(), TrieError> {
         if self.orphan.replace(hashed_address) != Some(hashed_address) {
             self.report.note(Difference::OrphanSlots { hashed_address });
         }
+        Ok(())
     }
 
     fn account(

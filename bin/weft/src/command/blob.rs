@@ -9,6 +9,7 @@ pub mod fetch;
 mod get;
 pub mod index;
 mod journal;
+mod permanent;
 mod publisher;
 mod put;
 mod verify;
@@ -58,6 +59,12 @@ pub struct PutArgs {
     /// Transactions on their way at any moment
     #[arg(long, default_value_t = 8, value_name = "COUNT", value_parser = clap::value_parser!(u8).range(1..=64))]
     pub in_flight: u8,
+    /// Have the node put the blobs on Arweave as well, and wait until they were read back from there
+    #[arg(long)]
+    pub permanent: bool,
+    /// With --permanent: return as soon as the node has taken the request
+    #[arg(long, requires = "permanent")]
+    pub no_wait: bool,
     /// No progress bar
     #[arg(long, short)]
     pub quiet: bool,

@@ -23,3 +23,13 @@ pub fn blocks(total: u64, quiet: bool) -> ProgressBar {
         .expect("a constant template");
     ProgressBar::new(total).with_style(style)
 }
+
+/// A bar that counts steps of a whole, with what is being done beside it.
+pub fn share(total: u64, quiet: bool) -> ProgressBar {
+    if quiet {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{bar:32} {percent:>3} %  {elapsed}  {msg}")
+        .expect("a constant template");
+    ProgressBar::new(total).with_style(style)
+}

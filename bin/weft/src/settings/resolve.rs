@@ -1,5 +1,9 @@
 //! The one fallible step from plain settings to a checked `NodeConfig`.
 
+mod permanence;
+
+pub use permanence::permanence;
+
 use super::{NodeArgs, file};
 use alloy_primitives::B256;
 use clap::Args;
@@ -38,7 +42,8 @@ impl Sources {
     pub fn effective(&self) -> Result<NodeArgs> {
         let file = self.config.as_deref().map(file::read).transpose()?.unwrap_or_default();
         let given = file::merge(&self.node, &file)?;
-        file::merge(&given, &NodeArgs::defaults(given.dev.unwrap_or(false)))
+        let dev = given.dev.unwrap_or(false);
+        file::merge(&given, &permanence::fitted(NodeArgs::defaults(dev), &given))
     }
 }
 
@@ -96,12 +101,14 @@ pub fn node_config(settings: &NodeArgs) -> Result<NodeConfig> {
         pool: pool(settings),
         engine: EngineConfig { gas_limit_target: settings.builder_gaslimit, ..EngineConfig::default() },
         store: store(settings),
+        permanence: permanence(settings)?,
         chain_name: chain.name,
         spec: chain.spec,
     })
 }
 
-fn store(settings: &NodeArgs) -> StoreOptions {
+/// How the database is opened.
+pub fn store(settings: &NodeArgs) -> StoreOptions {
     let defaults = StoreOptions::default();
     StoreOptions {
         cache_bytes: settings.db_cache_size.map_or(defaults.cache_bytes, |mib| mib.saturating_mul(MIB)),
@@ -158,8 +165,8 @@ fn rpc(settings: &NodeArgs, spec: &ChainSpec) -> Result<Vec<RpcConfig>> {
         Some(weft) => common.fit_transactions(weft.max_tx_bytes),
         None => common,
     };
-    let http_api = namespaces("http.api", settings.http_api.as_deref())?;
-    let ws_api = namespaces("ws.api", settings.ws_api.as_deref())?;
+    let http_api = namespaces("http.api", settings.http_api.as_deref(), http_address)?;
+    let ws_api = namespaces("ws.api", settings.ws_api.as_deref(), ws_address)?;
     let server = |address, http, websocket, namespaces| RpcConfig {
         address,
         http,
@@ -181,15 +188,24 @@ fn rpc(settings: &NodeArgs, spec: &ChainSpec) -> Result<Vec<RpcConfig>> {
     })
 }
 
-fn namespaces(name: &str, wanted: Option<&[String]>) -> Result<Vec<String>> {
+fn namespaces(name: &str, wanted: Option<&[String]>, address: SocketAddr) -> Result<Vec<String>> {
     let wanted = wanted.unwrap_or_default();
     for namespace in wanted {
-        if !super::NAMESPACES.contains(&namespace.as_str()) {
+        let known = super::NAMESPACES.iter().chain(&super::LOOPBACK_NAMESPACES);
+        if !known.clone().any(|known| known == namespace) {
             bail!(
                 "--{name}: there is no namespace `{namespace}`; there are {}",
-                super::NAMESPACES.join(", ")
+                known.copied().collect::<Vec<_>>().join(", ")
             );
         }
+    }
+    if let Some(private) = wanted.iter().find(|wanted| super::LOOPBACK_NAMESPACES.contains(&wanted.as_str()))
+    {
+        ensure!(
+            address.ip().is_loopback(),
+            "--{name}: `{private}` is served on the loopback interface only, not on {}",
+            address.ip()
+        );
     }
     Ok(wanted.to_vec())
 }
@@ -250,6 +266,28 @@ mod tests {
             let error = format!("{:#}", config(change).expect_err(named));
             assert!(error.contains(named), "{error}");
         }
+    }
+
+    #[test]
+    fn what_only_the_operator_may_ask_is_on_the_loopback_interface() {
+        let sources = |address: [u8; 4], api: Option<&str>| Sources {
+            config: None,
+            node: NodeArgs {
+                datadir: Some("/nowhere".into()),
+                dev: Some(true),
+                http_addr: Some(address.into()),
+                http_api: api.map(|api| vec![api.to_owned()]),
+                ws_api: api.map(|api| vec![api.to_owned()]),
+                ..NodeArgs::default()
+            },
+        };
+        let served = |sources: Sources| Ok::<_, eyre::Report>(node_config(&sources.effective()?)?.rpc);
+        let local = served(sources([127, 0, 0, 1], None)).expect("loopback");
+        assert!(local[0].namespaces.iter().any(|name| name == "admin"));
+        let open = served(sources([0, 0, 0, 0], None)).expect("every interface");
+        assert!(open[0].namespaces.iter().all(|name| name != "admin"));
+        let error = format!("{:#}", served(sources([0, 0, 0, 0], Some("admin"))).expect_err("asked for"));
+        assert!(error.contains("loopback"), "{error}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::{
     file::{merge, parse, render, toml_name},
 };
 use clap::{Args, Command, FromArgMatches};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, num::NonZeroU64};
 use toml::Table;
 
 fn flags(arguments: &[&str]) -> NodeArgs {
@@ -81,6 +81,16 @@ fn flag_file_and_environment_names_agree() {
         ws_addr: Some([127, 0, 0, 1].into()),
         ws_port: Some(1),
         txpool_admission_threads: Some(1),
+        arweave_gateway: Some(vec!["http://127.0.0.1".into()]),
+        arweave_bundler: Some("http://127.0.0.1".into()),
+        arweave_bundler_payment: Some("http://127.0.0.1".into()),
+        arweave_wallet: Some("w".into()),
+        arweave_passphrase_file: Some("p".into()),
+        arweave_max_spend: Some("1AR".parse().expect("amount")),
+        arweave_max_spend_per_hour: Some("1AR".parse().expect("amount")),
+        arweave_max_price: Some("1AR".parse().expect("amount")),
+        arweave_confirmations: NonZeroU64::new(1),
+        arweave_ar_price_usd: Some(1.0),
         ..NodeArgs::defaults(true)
     };
     let keys: BTreeSet<String> = Table::try_from(&every).expect("table").keys().cloned().collect();

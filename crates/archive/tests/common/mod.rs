@@ -1,6 +1,9 @@
 //! Chains of blocks with blobs, committed to a real database without an EVM.
 #![allow(dead_code, reason = "each test binary uses a part")]
 
+pub mod state;
+pub mod weave;
+
 use alloy_consensus::{SignableTransaction, Transaction as _, TxEip1559};
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, B256, Bytes, Signature, map::B256Map};

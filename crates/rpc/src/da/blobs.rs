@@ -1,6 +1,9 @@
 //! `da_blobInfo` and `da_getBlob`.
 
-use super::Quantity;
+use super::{
+    Quantity, checkpoints,
+    permanent::{Archived, archived},
+};
 use crate::{Args, RpcContext, RpcError};
 use alloy_primitives::{B256, Bytes, TxHash, keccak256};
 use serde::{Deserialize, Serialize};
@@ -24,8 +27,8 @@ pub struct BlobInfo {
     persisted: bool,
     /// Columns that this node holds.
     columns: Vec<Quantity>,
-    /// The Arweave receipt, once there is one.
-    archived: Option<()>,
+    /// What of it was read back from Arweave; `null`: nothing.
+    archived: Option<Archived>,
 }
 
 /// `da_blobInfo(txHash)`; `null` for an unknown transaction or one without a blob.
@@ -36,6 +39,7 @@ pub fn info(context: &RpcContext, args: &Args<'_>) -> Result<Option<BlobInfo>, R
     let view = context.view();
     let Some(position) = view.tx_position(hash)? else { return Ok(None) };
     let columns = retriever.columns_held(position.block, BlobIndex(proof.blob_index))?;
+    let checkpoint = checkpoints::of_block(context, position.block)?;
     Ok(Some(BlobInfo {
         transaction_hash: hash,
         block_number: Quantity(position.block),
@@ -48,7 +52,7 @@ pub fn info(context: &RpcContext, args: &Args<'_>) -> Result<Option<BlobInfo>, R
         persisted: true,
         columns: columns.into_iter().map(|column| Quantity(column.0.into())).collect(),
         blob_path: proof.blob_path,
-        archived: None,
+        archived: archived(&view, hash, checkpoint.as_ref())?,
     }))
 }
 
@@ -80,16 +84,21 @@ pub fn get(context: &RpcContext, args: &Args<'_>) -> Result<Option<Bytes>, RpcEr
         SourceName::Any => Source::Any,
         SourceName::Body => Source::Body,
         SourceName::Shards => Source::Shards,
-        SourceName::Peers | SourceName::Archive => return elsewhere(context, hash),
+        SourceName::Archive => Source::Archive,
+        SourceName::Peers => return elsewhere(context, hash),
     };
     let range = match (options.offset, options.length) {
         (None, None) => None,
         (offset, length) => Some((offset.unwrap_or_default().0, length.map_or(u64::MAX, |length| length.0))),
     };
-    Ok(context.parts.retriever.blob(hash, range, source)?)
+    match context.parts.retriever.blob(hash, range, source)? {
+        // Known, and not on Arweave as far as anybody says.
+        None if source == Source::Archive => elsewhere(context, hash),
+        found => Ok(found),
+    }
 }
 
-/// A source that this node does not have yet: known blobs are missing there, all columns of them.
+/// A source that does not have it: a blob that is known here is missing there, all columns of it.
 fn elsewhere(context: &RpcContext, hash: TxHash) -> Result<Option<Bytes>, RpcError> {
     let Some(proof) = context.parts.retriever.blob_proof(hash)? else { return Ok(None) };
     let columns = proof.anchor.data_shards + proof.anchor.parity_shards;

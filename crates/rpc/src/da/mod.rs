@@ -5,11 +5,17 @@
 
 mod blobs;
 mod cells;
+mod checkpoint_events;
+mod checkpoints;
 mod commitment;
 mod inclusion;
+mod permanent;
+mod price;
 mod receipt;
 mod status;
 mod subscribe;
+
+pub use checkpoints::now as checkpoint_now;
 
 use crate::Registrar;
 use alloy_primitives::U64;
@@ -23,8 +29,10 @@ pub fn register(registrar: &mut Registrar) {
     registrar.execute("da_cells", 4, cells::cells);
     registrar.execute("da_cellProof", 3, cells::cell_proof);
     registrar.execute("da_receipt", 1, receipt::receipt);
-    registrar.read("da_checkpoints", 1, status::checkpoints);
-    registrar.read("da_locate", 1, status::locate);
+    registrar.read("da_checkpoints", 1, checkpoints::list);
+    registrar.read("da_locate", 1, checkpoints::locate);
+    registrar.asynchronous("da_requestPermanence", permanent::request);
+    registrar.asynchronous("da_price", price::price);
     registrar.read("da_status", 0, status::status);
     subscribe::register(registrar);
 }

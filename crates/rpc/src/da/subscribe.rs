@@ -1,6 +1,6 @@
-//! `da_subscribe`: new blobs (and, once there are any, checkpoints) over WebSocket.
+//! `da_subscribe`: new blobs and checkpoints over WebSocket.
 
-use super::Quantity;
+use super::{Quantity, checkpoint_events};
 use crate::{Args, HeadChange, Registrar, RpcContext, RpcError, eth::pubsub};
 use alloy_primitives::{B256, TxHash};
 use jsonrpsee::{PendingSubscriptionSink, types::Params};
@@ -25,22 +25,28 @@ pub fn register(registrar: &mut Registrar) {
 }
 
 async fn subscribe(context: Arc<RpcContext>, params: Params<'static>, pending: PendingSubscriptionSink) {
-    let of = match parse(&params) {
-        Ok(of) => of,
+    let kind = match parse(&params) {
+        Ok(kind) => kind,
         Err(error) => return pending.reject(error.into_object()).await,
     };
+    if matches!(kind, Kind::Checkpoints) {
+        return checkpoint_events::serve(context, pending).await;
+    }
     let changes = context.head.subscribe();
     if let Ok(sink) = pending.accept().await {
-        pubsub::pump(&context, &sink, changes, |change| of(&context, change)).await;
+        pubsub::pump(&context, &sink, changes, |change| notices(&context, change)).await;
     }
 }
 
-type Notices = fn(&RpcContext, &HeadChange) -> Vec<BlobNotice>;
+enum Kind {
+    Blobs,
+    Checkpoints,
+}
 
-fn parse(params: &Params<'static>) -> Result<Notices, RpcError> {
+fn parse(params: &Params<'static>) -> Result<Kind, RpcError> {
     match Args::parse(params.as_str(), 1)?.required::<String>(0)?.as_str() {
-        "blobs" => Ok(notices),
-        "checkpoints" => Ok(|_, _| Vec::new()),
+        "blobs" => Ok(Kind::Blobs),
+        "checkpoints" => Ok(Kind::Checkpoints),
         name => Err(RpcError::Unsupported(format!("no {name:?} subscription in da namespace"))),
     }
 }

@@ -57,7 +57,13 @@ pub fn suggest_tip(context: &RpcContext) -> Result<u128, RpcError> {
     let head = view.head()?.number;
     let mut tips = Vec::new();
     for number in (head.saturating_sub(SUGGESTION_BLOCKS - 1)..=head).rev() {
-        let Some(block) = context.digest(&view, number)? else { continue };
+        let block = match context.digest(&view, number) {
+            Ok(Some(block)) => block,
+            Ok(None) => continue,
+            // A restored chain that is still short: what there is has to do.
+            Err(RpcError::PrunedHistory(_)) => break,
+            Err(error) => return Err(error),
+        };
         let mut own = tips_of(&view, &block)?;
         own.sort_unstable();
         tips.extend(own.into_iter().take(SUGGESTION_SAMPLES));
@@ -107,8 +113,12 @@ fn fee_history(context: &RpcContext, args: &Args<'_>) -> Result<FeeHistory, RpcE
         let header = chain::header(&view, number)?;
         append_header(context, &mut history, header.header());
         if let Some(rewards) = &mut history.reward {
-            let block = blocks_digest(context, &view, number)?;
-            rewards.push(rewards_of(&view, &block, &percentiles)?);
+            rewards.push(match blocks_digest(context, &view, number) {
+                Ok(block) => rewards_of(&view, &block, &percentiles)?,
+                // As for a block without transactions: wallets ask for the newest blocks, restored or not.
+                Err(RpcError::PrunedHistory(_)) => vec![0; percentiles.len()],
+                Err(error) => return Err(error),
+            });
         }
         if number == newest {
             let next = context.spec().next_base_fee(header.header()).unwrap_or_default();

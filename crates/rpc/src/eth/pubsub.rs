@@ -131,6 +131,14 @@ fn new_logs(context: &RpcContext, change: &HeadChange, filter: &Filter) -> Vec<a
     logs
 }
 
+/// Sends one item; `false` when the subscriber is gone or does not keep up, which is counted.
+pub async fn send_noted(context: &RpcContext, sink: &SubscriptionSink, item: &impl Serialize) -> bool {
+    let outcome = send(sink, item).await;
+    let sent = outcome.is_ok();
+    note(context, outcome);
+    sent
+}
+
 async fn send(sink: &SubscriptionSink, item: &impl Serialize) -> Result<(), Overrun> {
     let message =
         SubscriptionMessage::new(sink.method_name(), sink.subscription_id(), item).map_err(|_| Overrun)?;

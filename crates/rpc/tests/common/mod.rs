@@ -51,7 +51,11 @@ impl Node {
 
     /// Another chain at its genesis.
     pub async fn start_with(spec: ChainSpec, config: RpcConfig) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), spec, config).await
+    }
+
+    /// A chain over a folder that may hold some of it.
+    pub async fn start_in(folder: tempfile::TempDir, spec: ChainSpec, config: RpcConfig) -> Self {
         let spec = Arc::new(spec);
         let store =
             Store::open(folder.path(), StoreOptions { disk_reserve_bytes: 0, ..StoreOptions::default() })
@@ -69,6 +73,7 @@ impl Node {
             pool: pool.clone(),
             engine: engine.clone(),
             evm: Evm::new(Arc::clone(&spec)),
+            permanence: weft_rpc::PermanenceParts::off(),
             retriever: Retriever::new(store.clone()),
             stages: vec![BLOB_ARCHIVE],
             readiness: ready,

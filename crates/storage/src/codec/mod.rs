@@ -9,6 +9,7 @@ mod account;
 mod block;
 mod change_set;
 mod da;
+mod ledger;
 mod receipt;
 mod stage;
 mod transaction;

@@ -26,7 +26,14 @@ impl Node {
         fs::create_dir_all(folder)?;
         let stderr = File::options().create(true).append(true).open(&log)?;
         let mut child = Command::new(std::env::current_exe()?)
-            .args(["node", "--dev", "--http.port=0", "--metrics=127.0.0.1:0", "--datadir"])
+            .args([
+                "node",
+                "--dev",
+                "--http.port=0",
+                "--metrics=127.0.0.1:0",
+                "--arweave.embedded=off",
+                "--datadir",
+            ])
             .arg(folder.join("data"))
             .args(arguments)
             .stdin(Stdio::null())

@@ -8,6 +8,7 @@ use super::{
     PutArgs,
     index::{Index, MAGIC, Part, parts_max},
     journal::Journal,
+    permanent,
     publisher::Publisher,
 };
 use crate::{client::Client, command::progress};
@@ -47,17 +48,27 @@ pub fn run(args: &PutArgs) -> Result<()> {
     };
     let parts = put.all_parts(usize::try_from(count)?, args.in_flight)?;
     let source = put.source.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut transactions: Vec<B256> = parts.iter().map(|part| part.transaction).collect();
     let handle = match &parts[..] {
         [only] if !source.begins_with_magic => only.transaction,
         _ => {
             let sha256 = B256::from_slice(&source.whole.finalize());
-            let index = Index { length, sha256, part_bytes: u32::try_from(part_bytes)?, parts };
-            put.publisher.publish(&mut Client::new(&args.rpc.rpc)?, index.encode().into())?
+            let index = Index { length, sha256, part_bytes: u32::try_from(part_bytes)?, parts, padding: 0 };
+            let mut client = Client::new(&args.rpc.rpc)?;
+            // Only a blob can be made permanent.
+            let bytes = if args.permanent { permanent::blob_bytes_min(&mut client)? } else { 0 };
+            put.publisher.publish(&mut client, index.padded_to(bytes).encode().into())?
         }
     };
     put.journal.into_inner().unwrap_or_else(PoisonError::into_inner).finish()?;
     put.bar.finish_and_clear();
     println!("{handle}");
+    if args.permanent {
+        if !transactions.contains(&handle) {
+            transactions.push(handle);
+        }
+        permanent::buy(&mut Client::new(&args.rpc.rpc)?, &transactions, !args.no_wait, args.quiet)?;
+    }
     Ok(())
 }
 

@@ -19,6 +19,9 @@ pub fn run(folder: &Path) -> Result<()> {
     }
     let head = view.head()?;
     println!("head         {} {}", head.number, head.hash);
+    if let Some(base) = view.base()? {
+        println!("restored at  {} {}: state and history begin there, bodies above", base.number, base.hash);
+    }
     let marks = [
         ("safe", view.safe()?),
         ("finalized", view.finalized()?),

@@ -21,11 +21,12 @@ pub fn run(store: &Store, args: &VerifyArgs) -> Result<()> {
     }
     let head = view.head()?.number;
     let mut findings = Findings::default();
-    let (mut transactions, mut blobs, mut bodies, mut columns) = (0, 0, 0, 0);
+    let (mut headers_only, mut transactions, mut blobs, mut bodies, mut columns) = (0, 0, 0, 0, 0);
     let bar = progress::blocks(head + 1, args.quiet);
     for number in 0..=head {
         let chain = store.verify_chain(number..=number)?;
         findings.note_all(&chain.problems, chain.problem_count);
+        headers_only += chain.headers_only;
         transactions += chain.transactions;
         if let Some(block) = weft_archive::verify_block(store, number)? {
             findings.note_all(&block.problems, block.problems.len() as u64);
@@ -40,6 +41,13 @@ pub fn run(store: &Store, args: &VerifyArgs) -> Result<()> {
     findings.note_all(&trie.differences, trie.differences.len() as u64 + trie.further_differences);
 
     println!("blocks       {}, with {transactions} transactions", head + 1);
+    if let Some(base) = view.base()? {
+        println!(
+            "headers only {headers_only}: restored at block {}, bodies begin with block {}",
+            base.number,
+            base.number + 1
+        );
+    }
     println!("blobs        {blobs}, {bodies} of them in bodies; {columns} columns");
     println!(
         "state        {} accounts, {} slots, {} trie nodes, root {}",

@@ -1,0 +1,69 @@
+//! What several test files use: data that both sides can make, clients, and scripts of Node.js with their libraries.
+
+// No test file uses all of it.
+#![allow(dead_code)]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Duration,
+};
+use weft_arweave::{Client, ClientConfig, client::Url, install_tls_provider};
+
+/// Byte i is (31 i + i/251) mod 256, as in `js/common.mjs`.
+pub fn data(length: usize) -> Vec<u8> {
+    (0..length).map(|at| (at * 31 + at / 251) as u8).collect()
+}
+
+/// The scripts of `tests/js` with their libraries, or nothing where Node.js is not installed.
+pub fn javascript(folder: &Path) -> Option<PathBuf> {
+    for program in ["node", "npm"] {
+        if Command::new(program).arg("--version").stdout(Stdio::null()).status().is_err() {
+            eprintln!("skipped: {program} is not installed");
+            return None;
+        }
+    }
+    let (source, target) = (Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/js"), folder.join("js"));
+    fs::create_dir(&target).expect("a folder");
+    for entry in fs::read_dir(source).expect("the scripts") {
+        let file = entry.expect("a file");
+        if file.path().is_file() {
+            fs::copy(file.path(), target.join(file.file_name())).expect("a copy");
+        }
+    }
+    let install = ["install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"];
+    let output = Command::new("npm").args(install).current_dir(&target).output().expect("npm runs");
+    assert!(output.status.success(), "npm install: {}", String::from_utf8_lossy(&output.stderr));
+    Some(target)
+}
+
+/// Runs a script to its end and gives what it printed.
+pub fn run(scripts: &Path, name: &str, arguments: &[&str]) -> String {
+    let output =
+        Command::new("node").arg(name).args(arguments).current_dir(scripts).output().expect("node runs");
+    let said =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{name}:\n{said}");
+    said.trim().to_owned()
+}
+
+/// Addresses from text.
+pub fn urls(addresses: &[&str]) -> Vec<Url> {
+    addresses.iter().map(|address| address.parse().expect("an address")).collect()
+}
+
+/// A configuration with short pauses for these gateways.
+pub fn config(gateways: &[&str]) -> ClientConfig {
+    install_tls_provider();
+    ClientConfig {
+        backoff_first: Duration::from_millis(1),
+        backoff_max: Duration::from_millis(10),
+        ..ClientConfig::new(urls(gateways))
+    }
+}
+
+/// A client with that configuration.
+pub fn client(gateways: &[&str]) -> Client {
+    Client::new(config(gateways)).expect("a client")
+}
