@@ -1,16 +1,18 @@
 //! The node is killed with SIGKILL at random moments under load, again and again.
 //!
 //! After every restart the chain goes on, every transaction whose receipt was ever seen is there, and `weft db verify`
-//! finds nothing: records, roots, every blob against its header, and the state root derived from leaves alone. A short
-//! run by default; `WEFT_CRASH_ROUNDS=100` (`make test-crash`) for the long one. `WEFT_CRASH_SEED` repeats a run.
+//! finds nothing: records, roots, every blob against its header, and the state root derived from leaves alone. While it puts
+//! checkpoints and blobs on Arweave, all of them get there, and nothing is paid that the ledger does not know or paid twice. A
+//! short run by default; `WEFT_CRASH_ROUNDS=100` (`make test-crash`) for the long one. `WEFT_CRASH_SEED` repeats a run.
 
 mod common;
 
 use alloy_primitives::{B256, Bytes, U256};
-use common::{Account, Node, folder, noise, weft_ok};
+use common::{Account, Node, eventually, folder, http, noise, text, wallet, weft_ok};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use serde_json::{Value, json};
 use std::{
+    collections::BTreeMap,
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -35,6 +37,109 @@ struct Acknowledged {
     hash: B256,
     block: Value,
     input: Option<(u64, usize)>,
+}
+
+/// Winston that the node's gateway gives to a wallet without.
+const GIFT: u128 = 1_000_000_000_000_000;
+
+#[test]
+fn what_is_on_its_way_to_arweave_gets_there_once_however_the_node_dies() {
+    let rounds = setting("WEFT_CRASH_ROUNDS").unwrap_or(ROUNDS);
+    let seed = setting("WEFT_CRASH_SEED").unwrap_or_else(rand::random);
+    println!("{rounds} rounds, WEFT_CRASH_SEED={seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let folder = folder();
+    let datadir = folder.path().join("data");
+    let (wallet, owner) = wallet(folder.path());
+    let arguments = [
+        "--arweave.embedded=127.0.0.1:0",
+        "--checkpoint.interval=4",
+        "--checkpoint.full-every=3",
+        "--arweave.wallet",
+        text(&wallet),
+    ];
+    let mut wanted: BTreeMap<B256, Vec<u8>> = BTreeMap::new();
+    for round in 0..rounds {
+        let node = Node::start(&datadir, &arguments);
+        let load = Duration::from_millis(random.random_range(0..3 * LOAD_MS_MAX));
+        let (mut account, begun) = (Account::open(&node, 0), Instant::now());
+        while begun.elapsed() < load {
+            let content = noise(random.random(), random.random_range(5000..60_000));
+            let hash = account.publish(&node, content.clone().into());
+            // Its uploads may not have begun; then nothing was promised.
+            if node.try_call::<Value>("da_requestPermanence", json!([hash])).is_ok() {
+                wanted.insert(hash, content);
+            }
+        }
+        println!("round {round}: killed after {load:?} at block {}", node.block_number());
+        node.kill();
+    }
+    let node = Node::start(&datadir, &arguments);
+    assert!(!wanted.is_empty(), "nothing was asked for");
+    for (hash, content) in &wanted {
+        eventually("a permanent blob", || {
+            let asked = node.try_call::<Value>("da_requestPermanence", json!([hash])).ok()?;
+            (asked["item"]["state"] == "verified").then_some(())
+        });
+        let archived: Bytes = node.call("da_getBlob", json!([hash, { "source": "archive" }]));
+        assert_eq!(archived[..], content[..], "{hash}");
+    }
+    everything_arrived_and_is_paid_once(&node, &owner, wanted.keys().copied().collect());
+    node.stop();
+    assert_clean(&datadir);
+}
+
+fn everything_arrived_and_is_paid_once(node: &Node, owner: &str, mut wanted: Vec<B256>) {
+    let status = eventually("an empty ledger", || {
+        let status: Value = node.call("da_status", json!([]));
+        let permanence = &status["permanence"];
+        let done =
+            permanence["checkpoints"]["lagBytes"] == "0x0" && permanence["ledger"]["openShipments"] == "0x0";
+        done.then(|| permanence.clone())
+    });
+    // All checkpoints, each on top of the one before, each read back; the newest is verified from what Arweave has.
+    let listed: Vec<Value> = node.call("da_checkpoints", json!([{ "limit": "0x64" }]));
+    assert!(listed.iter().all(|checkpoint| checkpoint["archived"] == true), "{listed:#?}");
+    for pair in listed.windows(2) {
+        assert_eq!(pair[0]["parent"], pair[1]["manifest"]["id"], "a checkpoint was skipped");
+    }
+    let gateway = node.gateway();
+    weft_ok(["checkpoint", "verify", "--from", &gateway, "--owner", owner, "--quiet"]);
+    // What left the wallet is what the ledger booked.
+    let (_, balance) = http(&gateway, "GET", &format!("/wallet/{owner}/balance"), "");
+    let spent: U256 = serde_json::from_value(status["ledger"]["spent"].clone()).expect("winston");
+    assert_eq!(U256::from(GIFT) - balance.trim().parse::<U256>().expect("winston"), spent);
+    // And each blob is there once.
+    let mut found: Vec<B256> = tags_on_arweave(&gateway, owner, "blob", "Weft-Transaction");
+    found.sort_unstable();
+    wanted.sort_unstable();
+    assert_eq!(found, wanted);
+}
+
+/// The values of a tag in all items of a kind that `owner` signed.
+fn tags_on_arweave(gateway: &str, owner: &str, kind: &str, tag: &str) -> Vec<B256> {
+    let query = "query($owner: String!, $kind: String!, $after: String) { transactions(first: 100, after: $after, owners: [$owner], \
+         tags: [{ name: \"Weft-Kind\", values: [$kind] }]) { pageInfo { hasNextPage } edges { cursor node { tags { name value } } } } }";
+    let (mut values, mut after) = (Vec::new(), String::new());
+    loop {
+        let body = json!({ "query": query, "variables": { "owner": owner, "kind": kind, "after": after } });
+        let (status, answer) = http(gateway, "POST", "/graphql", &body.to_string());
+        let answer: Value =
+            serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{status} {answer}: {error}"));
+        let transactions = &answer["data"]["transactions"];
+        let edges = transactions["edges"].as_array().unwrap_or_else(|| panic!("{answer}"));
+        for edge in edges {
+            let tags = edge["node"]["tags"].as_array().expect("tags");
+            let value = tags.iter().find(|found| found["name"] == tag).expect("the tag");
+            values.push(serde_json::from_value(value["value"].clone()).expect("a hash"));
+        }
+        match edges.last() {
+            Some(last) if transactions["pageInfo"]["hasNextPage"] == true => {
+                after = last["cursor"].as_str().expect("a cursor").to_owned();
+            }
+            _ => return values,
+        }
+    }
 }
 
 #[test]

@@ -6,7 +6,9 @@
 mod common;
 
 use alloy_primitives::{Address, B256, Bytes, U64, U256};
-use common::{Account, DEADLINE, Node, eventually, folder, noise, weft, weft_command, weft_err, weft_ok};
+use common::{
+    Account, DEADLINE, Node, eventually, folder, noise, text, wallet, weft, weft_command, weft_err, weft_ok,
+};
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -110,18 +112,6 @@ impl Drop for Gateway {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("utf-8")
-}
-
-/// A wallet file from a key that everybody knows, and its address.
-fn wallet(folder: &Path) -> (PathBuf, String) {
-    let file = folder.join("wallet.json");
-    let known = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../crates/archive/tests/common/wallet.json");
-    let address = weft_ok(["wallet", "import", text(&known), text(&file)]);
-    (file, address.trim().to_owned())
 }
 
 /// Has the node make a checkpoint and waits until it is on Arweave, read back; gives its block.

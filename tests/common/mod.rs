@@ -62,6 +62,36 @@ pub fn weft_err<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
+/// Status and body of what a server answers; of the URL only host and port count.
+pub fn http(url: &str, method: &str, path: &str, body: &str) -> (u16, String) {
+    let authority = url.trim_start_matches("http://").split('/').next().expect("an address");
+    let mut stream = TcpStream::connect(authority).expect("connects");
+    let length = body.len();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.0\r\nhost: {authority}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
+    .expect("writes");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("reads");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    (status, body.to_owned())
+}
+
+/// A path as an argument.
+pub fn text(path: &Path) -> &str {
+    path.to_str().expect("utf-8")
+}
+
+/// A wallet file from a key that everybody knows, and its address.
+pub fn wallet(folder: &Path) -> (PathBuf, String) {
+    let file = folder.join("wallet.json");
+    let known = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../crates/archive/tests/common/wallet.json");
+    let address = weft_ok(["wallet", "import", text(&known), text(&file)]);
+    (file, address.trim().to_owned())
+}
+
 /// Looks until there is something, or panics with `what` at the deadline.
 pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
@@ -170,14 +200,13 @@ impl Node {
 
     /// Status and body of a page of the operations server.
     pub fn page(&self, path: &str) -> (u16, String) {
-        let authority = self.metrics.trim_start_matches("http://").split('/').next().expect("an address");
-        let mut stream = TcpStream::connect(authority).expect("connects");
-        write!(stream, "GET {path} HTTP/1.0\r\nhost: {authority}\r\n\r\n").expect("writes");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("reads");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-        (status, body.to_owned())
+        http(&self.metrics, "GET", path, "")
+    }
+
+    /// The gateway inside of it.
+    pub fn gateway(&self) -> String {
+        let line = self.banner.iter().find(|line| line.trim_start().starts_with("arweave "));
+        line.and_then(|line| line.split_whitespace().nth(1)).expect("a gateway").to_owned()
     }
 
     /// Sends a signal.
