@@ -8,7 +8,7 @@
 mod common;
 
 use alloy_primitives::{B256, Bytes, U256};
-use common::{Account, Node, eventually, folder, http, noise, text, wallet, weft_ok};
+use common::{Account, DEADLINE, Node, folder, http, noise, text, wallet, weft_ok};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use serde_json::{Value, json};
 use std::{
@@ -76,27 +76,45 @@ fn what_is_on_its_way_to_arweave_gets_there_once_however_the_node_dies() {
     }
     let node = Node::start(&datadir, &arguments);
     assert!(!wanted.is_empty(), "nothing was asked for");
+    let booked = everything_arrives(&node, wanted.keys());
     for (hash, content) in &wanted {
-        eventually("a permanent blob", || {
-            let asked = node.try_call::<Value>("da_requestPermanence", json!([hash])).ok()?;
-            (asked["item"]["state"] == "verified").then_some(())
-        });
         let archived: Bytes = node.call("da_getBlob", json!([hash, { "source": "archive" }]));
         assert_eq!(archived[..], content[..], "{hash}");
     }
-    everything_arrived_and_is_paid_once(&node, &owner, wanted.keys().copied().collect());
+    everything_is_there_once(&node, &owner, booked, wanted.keys().copied().collect());
     node.stop();
     assert_clean(&datadir);
 }
 
-fn everything_arrived_and_is_paid_once(node: &Node, owner: &str, mut wanted: Vec<B256>) {
-    let status = eventually("an empty ledger", || {
+/// Waits until all of it is read back, for as long as it gets forward; gives the winston that the ledger booked.
+fn everything_arrives<'a>(node: &Node, wanted: impl Iterator<Item = &'a B256>) -> U256 {
+    let (mut seen, mut missing) = (Value::Null, wanted.collect::<Vec<_>>());
+    let mut since = Instant::now();
+    loop {
         let status: Value = node.call("da_status", json!([]));
         let permanence = &status["permanence"];
-        let done =
-            permanence["checkpoints"]["lagBytes"] == "0x0" && permanence["ledger"]["openShipments"] == "0x0";
-        done.then(|| permanence.clone())
-    });
+        let mut states = Vec::new();
+        missing.retain(|hash| {
+            let asked = node.try_call::<Value>("da_requestPermanence", json!([hash])).unwrap_or_default();
+            states.push(asked["item"].clone());
+            asked["item"]["state"] != "verified"
+        });
+        let (checkpoints, ledger) = (&permanence["checkpoints"], &permanence["ledger"]);
+        if missing.is_empty() && checkpoints["lagBytes"] == "0x0" && ledger["openShipments"] == "0x0" {
+            return serde_json::from_value(ledger["spent"].clone()).expect("winston");
+        }
+        if *permanence != seen {
+            (seen, since) = (permanence.clone(), Instant::now());
+        }
+        assert!(
+            since.elapsed() < DEADLINE,
+            "stuck: {missing:?}, of which {states:#?}, in {seen:#}\n{}",
+            node.log()
+        );
+    }
+}
+
+fn everything_is_there_once(node: &Node, owner: &str, booked: U256, mut wanted: Vec<B256>) {
     // All checkpoints, each on top of the one before, each read back; the newest is verified from what Arweave has.
     let listed: Vec<Value> = node.call("da_checkpoints", json!([{ "limit": "0x64" }]));
     assert!(listed.iter().all(|checkpoint| checkpoint["archived"] == true), "{listed:#?}");
@@ -107,8 +125,7 @@ fn everything_arrived_and_is_paid_once(node: &Node, owner: &str, mut wanted: Vec
     weft_ok(["checkpoint", "verify", "--from", &gateway, "--owner", owner, "--quiet"]);
     // What left the wallet is what the ledger booked.
     let (_, balance) = http(&gateway, "GET", &format!("/wallet/{owner}/balance"), "");
-    let spent: U256 = serde_json::from_value(status["ledger"]["spent"].clone()).expect("winston");
-    assert_eq!(U256::from(GIFT) - balance.trim().parse::<U256>().expect("winston"), spent);
+    assert_eq!(U256::from(GIFT) - balance.trim().parse::<U256>().expect("winston"), booked);
     // And each blob is there once.
     let mut found: Vec<B256> = tags_on_arweave(&gateway, owner, "blob", "Weft-Transaction");
     found.sort_unstable();
