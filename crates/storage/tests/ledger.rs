@@ -163,10 +163,15 @@ fn a_request_waits_until_it_has_an_item() {
     let block = BlockNumHash { number: 4, hash: B256::repeat_byte(4) };
     let request = PermanentBlobRecord { tx, block, length: 7, item: None, requested_at: 3 };
     store.put_permanent_blob(&request).unwrap();
-    assert_eq!(store.view().permanent_blobs_waiting(9).unwrap(), std::slice::from_ref(&request));
+    let waiting = |after, limit| store.view().permanent_blobs_waiting(after, limit).unwrap();
+    assert_eq!(waiting(None, 9), std::slice::from_ref(&request));
+    assert_eq!(waiting(Some(request.tx), 9), []);
+    let later = PermanentBlobRecord { tx: B256::repeat_byte(0xff), ..request.clone() };
+    store.put_permanent_blob(&later).unwrap();
+    assert_eq!((waiting(None, 1), waiting(Some(request.tx), 9)), (vec![request.clone()], vec![later]));
     let done = PermanentBlobRecord { item: Some(key(1)), ..request };
     store.put_permanent_blob(&done).unwrap();
-    assert_eq!(store.view().permanent_blobs_waiting(9).unwrap(), []);
+    assert_eq!(waiting(None, 9).len(), 1, "the other one");
     assert_eq!(store.view().permanent_blob(tx).unwrap(), Some(done));
     assert_eq!(store.view().permanent_blob(B256::ZERO).unwrap(), None);
 }

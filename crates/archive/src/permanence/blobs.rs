@@ -167,19 +167,22 @@ impl Queue {
         Ok(blob.map(|blob| (BlockNumHash { number: position.block, hash }, blob.length)))
     }
 
-    /// Queues what is finalized of what was asked for. A blob that cannot be had does not hold up the others.
+    /// Queues all that is finalized of what was asked for. Blobs that cannot be had do not hold up the others.
     fn take_up(&self, stop: &CancellationToken) -> Result<(), PermanenceError> {
-        let mut failure = None;
-        let waiting = self.store.view().permanent_blobs_waiting(BATCH)?;
-        for record in waiting {
-            if stop.is_cancelled() {
-                return Ok(());
-            }
-            if let Err(error) = self.take(record) {
-                failure = Some(error);
+        let (mut failure, mut after) = (None, None);
+        loop {
+            let waiting = self.store.view().permanent_blobs_waiting(after, BATCH)?;
+            let Some(last) = waiting.last() else { return failure.map_or(Ok(()), Err) };
+            after = Some(last.tx);
+            for record in waiting {
+                if stop.is_cancelled() {
+                    return Ok(());
+                }
+                if let Err(error) = self.take(record) {
+                    failure = Some(error);
+                }
             }
         }
-        failure.map_or(Ok(()), Err)
     }
 
     fn take(&self, record: PermanentBlobRecord) -> Result<(), PermanenceError> {

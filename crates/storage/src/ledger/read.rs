@@ -137,11 +137,24 @@ impl View<'_> {
         }
     }
 
-    /// Requests whose blob has no item yet, at most `limit`.
-    pub fn permanent_blobs_waiting(&self, limit: usize) -> Result<Vec<PermanentBlobRecord>, StorageError> {
+    /// Requests whose blob has no item yet, by transaction hash, those above `after`, at most `limit`.
+    pub fn permanent_blobs_waiting(
+        &self,
+        after: Option<TxHash>,
+        limit: usize,
+    ) -> Result<Vec<PermanentBlobRecord>, StorageError> {
         let mut waiting = Vec::new();
         let mut iterator = self.iterator(Table::PermanentBlobs, ReadOptions::default());
-        iterator.seek([OPEN]);
+        match after {
+            None => iterator.seek([OPEN]),
+            Some(tx) => {
+                let key = blob_key(OPEN, tx);
+                iterator.seek(key);
+                if iterator.key() == Some(&key[..]) {
+                    iterator.next();
+                }
+            }
+        }
         while let Some((key, value)) =
             iterator.item().filter(|(key, _)| key.first() == Some(&OPEN) && waiting.len() < limit)
         {
