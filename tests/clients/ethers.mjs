@@ -19,8 +19,12 @@ await contract.waitForDeployment()
 const address = await contract.getAddress()
 check((await provider.getCode(address)).length > 2, 'a contract is deployed')
 
-const heard = new Promise((resolve) => contract.connect(socket).on('Count', (value) => resolve(value)))
-const headed = new Promise((resolve) => socket.on('block', resolve))
+// A listener is on its way when `on` has resolved, and in place when what was asked after it is answered.
+let hear, head
+const heard = new Promise((resolve) => (hear = resolve))
+const headed = new Promise((resolve) => (head = resolve))
+await contract.connect(socket).on('Count', (value) => hear(value))
+await socket.on('block', head)
 await socket.getBlockNumber()
 check((await contract.add.staticCall(7)) === 7n, 'a simulated call')
 const receipt = await (await contract.add(7)).wait()
