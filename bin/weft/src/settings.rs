@@ -19,6 +19,7 @@ use std::{
     path::PathBuf,
     time::Duration,
 };
+use weft_p2p::{DEFAULT_PORT, Limits};
 use weft_pool::PoolConfig;
 use weft_rpc::RpcConfig;
 use weft_storage::StoreOptions;
@@ -36,6 +37,13 @@ const DEV_GATEWAY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST),
 const DEV_CHECKPOINT_INTERVAL: u64 = 100;
 /// Of so many checkpoints one is full.
 const CHECKPOINT_FULL_EVERY: NonZeroU64 = NonZeroU64::new(16).expect("not zero");
+/// Columns that a `da` node keeps.
+const CUSTODY_COUNT: u16 = 4;
+/// And how many MiB of them: 100 GiB.
+const DA_DISK_MAX_MIB: u64 = 100 << 10;
+/// Columns of a block that a light node asks for: with 4 + 7 columns the fewest that leave a block which cannot be
+/// reconstructed no chance.
+const LIGHT_SAMPLES: u16 = 4;
 /// Namespaces that are served unless told otherwise.
 const NAMESPACES: [&str; 5] = ["eth", "net", "web3", "txpool", "da"];
 /// Namespaces that `--dev` serves besides, on the loopback interface only.
@@ -52,6 +60,9 @@ pub struct NodeArgs {
     /// `dev`, or a genesis file in geth's JSON format, with `config.weft` for the protocol's parameters [default: dev]
     #[arg(long, env = "WEFT_CHAIN", value_name = "dev|FILE", help_heading = "Chain")]
     pub chain: Option<String>,
+    /// What the node does: `full` executes every block, `da` keeps headers and columns, `light` keeps headers and samples
+    #[arg(long, env = "WEFT_ROLE", value_name = "ROLE", help_heading = "Chain")]
+    pub role: Option<RoleName>,
     /// Development chain: seal blocks here, serve HTTP, WebSocket and metrics on the loopback interface
     #[arg(long, env = "WEFT_DEV", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", help_heading = "Chain")]
     #[serde(rename = "dev.enabled")]
@@ -170,6 +181,100 @@ pub struct NodeArgs {
     )]
     #[serde(rename = "rpc.eth-proof-window")]
     pub rpc_eth_proof_window: Option<u64>,
+
+    /// Take part in the peer-to-peer network [default: true when sealers, peers or bootnodes are given]
+    #[arg(long, env = "WEFT_P2P", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", help_heading = "Network")]
+    #[serde(rename = "p2p.enabled")]
+    pub p2p: Option<bool>,
+    /// Interface to listen on for peers [default: all; the loopback interface with --dev]
+    #[arg(long = "p2p.addr", env = "WEFT_P2P_ADDR", value_name = "IP", help_heading = "Network")]
+    #[serde(rename = "p2p.addr")]
+    pub p2p_addr: Option<IpAddr>,
+    /// Port to listen on for peers, TCP, and UDP with --p2p.quic; 0 lets the system choose
+    #[arg(long = "p2p.port", env = "WEFT_P2P_PORT", value_name = "PORT", help_heading = "Network")]
+    #[serde(rename = "p2p.port")]
+    pub p2p_port: Option<u16>,
+    /// Peer ids, comma-separated, whose blocks are believed; a node that does not seal follows them
+    #[arg(
+        long = "p2p.sealers",
+        alias = "sealers",
+        env = "WEFT_P2P_SEALERS",
+        value_delimiter = ',',
+        value_name = "PEER ID,…",
+        help_heading = "Network"
+    )]
+    #[serde(rename = "p2p.sealers")]
+    pub p2p_sealers: Option<Vec<String>>,
+    /// Peers that are always dialled, comma-separated multiaddresses that end with /p2p/PEER ID
+    #[arg(
+        long = "p2p.peers",
+        alias = "peers",
+        env = "WEFT_P2P_PEERS",
+        value_delimiter = ',',
+        value_name = "MULTIADDR,…",
+        help_heading = "Network"
+    )]
+    #[serde(rename = "p2p.peers")]
+    pub p2p_peers: Option<Vec<String>>,
+    /// Where to begin looking for peers, comma-separated multiaddresses that end with /p2p/PEER ID
+    #[arg(
+        long = "p2p.bootnodes",
+        env = "WEFT_P2P_BOOTNODES",
+        value_delimiter = ',',
+        value_name = "MULTIADDR,…",
+        help_heading = "Network"
+    )]
+    #[serde(rename = "p2p.bootnodes")]
+    pub p2p_bootnodes: Option<Vec<String>>,
+    /// Peers at one time; three quarters of them may have come by themselves
+    #[arg(
+        long = "p2p.max-peers",
+        env = "WEFT_P2P_MAX_PEERS",
+        value_name = "COUNT",
+        help_heading = "Network"
+    )]
+    #[serde(rename = "p2p.max-peers")]
+    pub p2p_max_peers: Option<u32>,
+    /// Find peers of the local network by multicast DNS
+    #[arg(long = "p2p.mdns", env = "WEFT_P2P_MDNS", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", help_heading = "Network")]
+    #[serde(rename = "p2p.mdns")]
+    pub p2p_mdns: Option<bool>,
+    /// Listen and dial over QUIC as well
+    #[arg(long = "p2p.quic", env = "WEFT_P2P_QUIC", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", help_heading = "Network")]
+    #[serde(rename = "p2p.quic")]
+    pub p2p_quic: Option<bool>,
+    /// File of the key that makes the peer id; made when it is missing [default: p2p.key in the data folder]
+    #[arg(long = "p2p.identity", env = "WEFT_P2P_IDENTITY", value_name = "FILE", help_heading = "Network")]
+    #[serde(rename = "p2p.identity")]
+    pub p2p_identity: Option<PathBuf>,
+
+    /// Columns that a `da` node keeps of every block; which ones follows from its peer id
+    #[arg(
+        long = "da.custody-count",
+        env = "WEFT_DA_CUSTODY_COUNT",
+        value_name = "COUNT",
+        help_heading = "Data availability"
+    )]
+    #[serde(rename = "da.custody-count")]
+    pub da_custody_count: Option<u16>,
+    /// Bytes of columns that a `da` node keeps, in MiB; the oldest go first
+    #[arg(
+        long = "da.disk-max",
+        env = "WEFT_DA_DISK_MAX",
+        value_name = "MIB",
+        help_heading = "Data availability"
+    )]
+    #[serde(rename = "da.disk-max")]
+    pub da_disk_max: Option<u64>,
+    /// Columns of every block that a light node asks for, one random cell of each; it accepts the block when all come
+    #[arg(
+        long = "light.samples",
+        env = "WEFT_LIGHT_SAMPLES",
+        value_name = "COUNT",
+        help_heading = "Data availability"
+    )]
+    #[serde(rename = "light.samples")]
+    pub light_samples: Option<u16>,
 
     /// Transactions in the pool, executable and queued together
     #[arg(
@@ -388,6 +493,19 @@ pub struct NodeArgs {
     pub log_filter: Option<String>,
 }
 
+/// What a node does with the chain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RoleName {
+    /// Executes.
+    #[default]
+    Full,
+    /// Keeps headers and columns.
+    Da,
+    /// Keeps headers and samples.
+    Light,
+}
+
 /// Shape of log lines on standard error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -407,6 +525,7 @@ impl NodeArgs {
         Self {
             datadir: None,
             chain: Some("dev".into()),
+            role: Some(RoleName::Full),
             dev: Some(dev),
             dev_block_time: None,
             builder_gaslimit: None,
@@ -424,6 +543,19 @@ impl NodeArgs {
             rpc_max_connections: Some(500),
             rpc_gascap: Some(GAS_CAP),
             rpc_eth_proof_window: Some(RpcConfig::default().proof_window),
+            p2p: Some(false),
+            p2p_addr: Some(if dev { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED }.into()),
+            p2p_port: Some(DEFAULT_PORT),
+            p2p_sealers: None,
+            p2p_peers: None,
+            p2p_bootnodes: None,
+            p2p_max_peers: Some(Limits::default().peers_max),
+            p2p_mdns: Some(false),
+            p2p_quic: Some(false),
+            p2p_identity: None,
+            da_custody_count: Some(CUSTODY_COUNT),
+            da_disk_max: Some(DA_DISK_MAX_MIB),
+            light_samples: Some(LIGHT_SAMPLES),
             txpool_max_count: Some(pool.transactions_max),
             txpool_max_size: Some(pool.bytes_max / MIB),
             txpool_max_account_slots: Some(pool.account_slots_max),

@@ -6,6 +6,7 @@ use weft_arweave::client::Url;
 use weft_chainspec::ChainSpec;
 use weft_consensus::DevSealerConfig;
 use weft_engine::EngineConfig;
+use weft_p2p::NetworkConfig;
 use weft_pool::PoolConfig;
 use weft_rpc::RpcConfig;
 use weft_storage::StoreOptions;
@@ -28,6 +29,8 @@ pub struct NodeConfig {
     pub rpc: Vec<RpcConfig>,
     /// Where metrics, health and readiness are served.
     pub metrics: Option<SocketAddr>,
+    /// Peers; `None`: no network. `sealers` names whose blocks are followed when this node does not seal.
+    pub network: Option<NetworkConfig>,
     /// The pool's limits.
     pub pool: PoolConfig,
     /// The engine's limits.

@@ -3,15 +3,19 @@
 
 mod backlog;
 mod banner;
+mod columns;
 mod config;
 mod follow;
 mod health;
+mod network;
 mod node;
 mod operations;
 mod permanence;
 mod process;
+mod serve;
 
 pub use banner::DEV_MNEMONIC;
+pub use columns::{ColumnsConfig, ColumnsNode, ColumnsWork};
 pub use config::{DB_FOLDER, NodeConfig, Passphrase, PermanenceConfig, WalletFile};
 pub use health::free_bytes;
 pub use node::{Node, Stopped};

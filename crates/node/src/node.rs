@@ -6,6 +6,7 @@ use crate::{
     banner::{Arweave, Banner},
     follow::follow,
     health::Health,
+    network::{Network, NetworkArgs},
     operations::Operations,
     permanence::{Permanence, PermanenceArgs},
     process::ProcessReader,
@@ -16,7 +17,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 use weft_archive::{BLOB_ARCHIVE, BlobArchive, ParityCache, permanence::CHECKPOINT};
-use weft_consensus::{DevSealer, DevSealerConfig};
+use weft_consensus::{DevSealer, DevSealerConfig, SyncProgress};
 use weft_engine::{Engine, EngineHandle, init_genesis};
 use weft_evm::Evm;
 use weft_pool::{Pool, PoolConfig};
@@ -41,6 +42,7 @@ pub struct Node {
     engine: EngineHandle,
     stages: Stages,
     permanence: Permanence,
+    network: Network,
     rpc: Vec<RpcServer>,
     operations: Option<Operations>,
     sealer: Option<DevSealer>,
@@ -71,11 +73,13 @@ impl Node {
             head: stages.head.clone(),
         };
         let permanence = Permanence::start(permanence).await?;
+        let network = start_network(&config, &store, &pool, &engine, &stages).await?;
         let (readiness, ready) = watch::channel(Readiness::Starting);
         let parts = RpcParts {
             spec: Arc::clone(&config.spec),
-            retriever: permanence.retriever(),
+            retriever: network.with_peers(permanence.retriever()),
             permanence: permanence.parts(),
+            network: network.parts(),
             store,
             pool: pool.clone(),
             engine: engine.clone(),
@@ -109,7 +113,7 @@ impl Node {
             .map(|sealer| DevSealerConfig { first_at_once, ..sealer })
             .map(|sealer| DevSealer::spawn(sealer, Arc::clone(&config.spec), engine.clone(), pool));
         info!(target: "weft::node", chain = config.chain_name, datadir = %config.datadir.display(), "started");
-        Ok(Self { config, engine, stages, permanence, rpc, operations, sealer, health, stop_health })
+        Ok(Self { config, engine, stages, permanence, network, rpc, operations, sealer, health, stop_health })
     }
 
     /// The lines that introduce the node to a person.
@@ -131,10 +135,16 @@ impl Node {
             websocket: server(|config| config.websocket),
             metrics: self.operations.as_ref().map(Operations::address),
             arweave: Arweave { embedded: self.permanence.embedded(), config: &self.config.permanence },
+            network: self.network.address(),
             sealing: self.config.sealer.as_ref().map(|sealer| sealer.mode),
             dev_accounts: self.config.rpc.iter().any(|config| !config.dev_keys.is_empty()),
         }
         .to_string()
+    }
+
+    /// How far the node is that catches up with a sealer; `None`: it follows nobody.
+    pub fn sync_progress(&self) -> Option<watch::Receiver<SyncProgress>> {
+        self.network.progress()
     }
 
     /// Returns when a part that the node cannot do without has ended.
@@ -148,6 +158,7 @@ impl Node {
         tokio::select! {
             () = self.engine.stopped() => Stopped::Failed("the engine"),
             () = sealer => Stopped::Failed("the sealer"),
+            () = self.network.stopped() => Stopped::Failed("the follower"),
         }
     }
 
@@ -162,9 +173,12 @@ impl Node {
         if let Some(operations) = self.operations {
             operations.stop().await;
         }
+        // Whoever waits for peers hears that they are not asked any more.
+        self.network.stop_fetching();
         for server in self.rpc.into_iter().rev() {
             server.stop().await;
         }
+        self.network.stop().await;
         self.permanence.stop().await;
         self.engine.shutdown().await;
         self.stages.stop().await;
@@ -180,6 +194,8 @@ struct Stages {
     backlog: JoinHandle<()>,
     /// The newest canonical block.
     head: watch::Receiver<BlockNumHash>,
+    /// Coded blobs of the newest blocks.
+    parity: ParityCache,
     stop: CancellationToken,
 }
 
@@ -193,11 +209,11 @@ impl Stages {
         let pipeline = Pipeline::new(store.clone())
             .with(BlobArchive::new(parity.clone()))
             .run(followed.clone(), stop.clone());
-        let follower = tokio::spawn(follow(engine.clone(), events, parity, head));
+        let follower = tokio::spawn(follow(engine.clone(), events, parity.clone(), head));
         let progress = pipeline.watch()[0].clone();
         let backlog =
             watch_backlog(store.clone(), pool.clone(), limits.backlog_bytes_max, followed.clone(), progress);
-        Self { pipeline, follower, backlog: tokio::spawn(backlog), head: followed, stop }
+        Self { pipeline, follower, backlog: tokio::spawn(backlog), head: followed, parity, stop }
     }
 
     /// To be called when the engine has stopped, which ends the follower.
@@ -210,6 +226,29 @@ impl Stages {
     }
 }
 
+/// The network, where it is on.
+async fn start_network(
+    config: &NodeConfig,
+    store: &Store,
+    pool: &Pool,
+    engine: &EngineHandle,
+    stages: &Stages,
+) -> Result<Network> {
+    let Some(network) = &config.network else { return Ok(Network::default()) };
+    let args = NetworkArgs {
+        config: network,
+        spec: &config.spec,
+        store,
+        pool,
+        limits: &config.pool,
+        engine,
+        parity: stages.parity.clone(),
+        head: stages.head.clone(),
+        seals: config.sealer.is_some(),
+    };
+    Network::start(args).await
+}
+
 /// What `da_status` shows the progress of.
 fn stage_names(config: &NodeConfig) -> Vec<StageId> {
     let checkpoints = config.permanence.checkpoints.filter(|_| !config.permanence.is_off());
@@ -217,6 +256,6 @@ fn stage_names(config: &NodeConfig) -> Vec<StageId> {
 }
 
 /// `web3_clientVersion`, in the form that other clients use.
-fn client_version() -> String {
+pub(crate) fn client_version() -> String {
     format!("weft/v{}/{}-{}", env!("CARGO_PKG_VERSION"), std::env::consts::OS, std::env::consts::ARCH)
 }

@@ -57,7 +57,7 @@ struct PoolStatus {
 
 #[derive(Clone, Debug, Serialize)]
 struct Custody {
-    /// Columns that this node keeps of every blob: all, until it has peers to share with.
+    /// Columns that this node keeps of every blob: a full node keeps all.
     columns: Vec<Quantity>,
 }
 
@@ -211,6 +211,6 @@ pub fn status(context: &RpcContext, _: &Args<'_>) -> Result<Status, RpcError> {
             bytes: context.parts.pool.bytes().into(),
         },
         custody: Custody { columns: (0..columns).map(Quantity::from).collect() },
-        peers: Quantity(0),
+        peers: Quantity(context.parts.network.peer_count()),
     })
 }

@@ -51,7 +51,7 @@ async fn subscribe(context: Arc<RpcContext>, params: Params<'static>, pending: P
         }
         Kind::Pending { full: false } => pump(&context, &sink, transactions, |pooled| [pooled.hash()]).await,
         Kind::Syncing => {
-            note(&context, send(&sink, &false).await);
+            note(&context, send(&sink, &context.parts.network.sync_status()).await);
             sink.closed().await;
         }
     }

@@ -74,6 +74,7 @@ impl Node {
             engine: engine.clone(),
             evm: Evm::new(Arc::clone(&spec)),
             permanence: weft_rpc::PermanenceParts::off(),
+            network: weft_rpc::NetworkParts::off(),
             retriever: Retriever::new(store.clone()),
             stages: vec![BLOB_ARCHIVE],
             readiness: ready,

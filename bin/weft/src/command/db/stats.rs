@@ -3,14 +3,14 @@
 use eyre::{Result, bail};
 use std::path::Path;
 use weft_archive::BLOB_ARCHIVE;
-use weft_storage::{Store, StoreOptions};
+use weft_storage::{DatabaseRole, Store, StoreOptions};
 
 /// Prints heights, stages and tables.
 pub fn run(folder: &Path) -> Result<()> {
     if !folder.join("CURRENT").exists() {
         bail!("there is no database in {}", folder.display());
     }
-    let store = Store::open(folder, StoreOptions { read_only: true, ..StoreOptions::default() })?;
+    let store = Store::open(folder, StoreOptions { read_only: true, role: None, ..StoreOptions::default() })?;
     let view = store.view();
     println!("folder       {}", folder.display());
     if view.is_empty()? {
@@ -19,7 +19,10 @@ pub fn run(folder: &Path) -> Result<()> {
     }
     let head = view.head()?;
     println!("head         {} {}", head.number, head.hash);
-    if let Some(base) = view.base()? {
+    if view.role()? == DatabaseRole::Da {
+        println!("role         da: headers, and columns from block {} on", view.columns_first()?);
+        println!("columns      {} bytes of cells", view.column_bytes()?);
+    } else if let Some(base) = view.base()? {
         println!("restored at  {} {}: state and history begin there, bodies above", base.number, base.hash);
     }
     let marks = [

@@ -1,6 +1,6 @@
 //! The settings of Arweave and of checkpoints.
 
-use crate::settings::{ArAmount, Embedded, LOOPBACK_NAMESPACES, NodeArgs};
+use crate::settings::{ArAmount, Embedded, LOOPBACK_NAMESPACES, NodeArgs, RoleName};
 use eyre::{Context, Result, ensure};
 use std::{env, fs, num::NonZeroU64};
 use weft_archive::{Budget, permanence::CheckpointConfig};
@@ -13,7 +13,13 @@ const PASSPHRASE_VARIABLE: &str = "WEFT_ARWEAVE_PASSPHRASE";
 /// Most checkpoints from one full one to the next.
 const FULL_EVERY_MAX: u64 = 256;
 
-/// Defaults that depend on what is given: with a gateway none is embedded, and without a wallet for it nothing is put there; what
+/// Block cache of a light node: it reads a header now and then.
+const LIGHT_CACHE_MIB: usize = 4;
+/// Peers of a light node, each with buffers of its own.
+const LIGHT_PEERS_MAX: u32 = 16;
+
+/// Defaults that depend on what is given: naming a peer turns the network on, as does a role that lives by it, and a light node is small and
+/// serves its own machine; with a gateway none is embedded, and without a wallet for it nothing is put there; what
 /// only the operator may ask for is not served on an open interface.
 pub fn fitted(defaults: NodeArgs, given: &NodeArgs) -> NodeArgs {
     let mut fitted = defaults;
@@ -24,6 +30,14 @@ pub fn fitted(defaults: NodeArgs, given: &NodeArgs) -> NodeArgs {
     }
     if (elsewhere || off) && given.arweave_wallet.is_none() {
         fitted.checkpoint_interval = Some(0);
+    }
+    if super::network::is_wanted(given) || given.role.is_some_and(|role| role != RoleName::Full) {
+        fitted.p2p = Some(true);
+    }
+    if given.role == Some(RoleName::Light) {
+        fitted.http = Some(true);
+        fitted.db_cache_size = Some(LIGHT_CACHE_MIB);
+        fitted.p2p_max_peers = Some(LIGHT_PEERS_MAX);
     }
     let http_open = given.http_addr.is_some_and(|address| !address.is_loopback());
     let ws_open = given.ws_addr.map_or(http_open, |address| !address.is_loopback());
