@@ -4,6 +4,8 @@
 //! Needs `node` and `npm` (which installs the clients into a folder of its own); skipped with a line without.
 
 mod common;
+#[path = "common/npm.rs"]
+mod npm;
 
 use common::{Node, folder};
 use serde_json::Value;
@@ -15,25 +17,9 @@ use std::{
 
 /// A folder of `tests` with its libraries, or nothing where Node.js is not installed.
 fn installed(folder: &Path, name: &str) -> Option<PathBuf> {
-    for program in ["node", "npm"] {
-        if Command::new(program).arg("--version").stdout(Stdio::null()).status().is_err() {
-            eprintln!("skipped: {program} is not installed");
-            return None;
-        }
-    }
-    let (source, target) =
-        (Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests").join(name), folder.join("clients"));
-    fs::create_dir(&target).expect("a folder");
-    for entry in fs::read_dir(source).expect("the scripts") {
-        let file = entry.expect("a file");
-        if file.path().is_file() {
-            fs::copy(file.path(), target.join(file.file_name())).expect("a copy");
-        }
-    }
-    let install = ["install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"];
-    let output = Command::new("npm").args(install).current_dir(&target).output().expect("npm runs");
-    assert!(output.status.success(), "npm install: {}", String::from_utf8_lossy(&output.stderr));
-    Some(target)
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests").join(name);
+    let target = folder.join("clients");
+    npm::install(&source, &target).then_some(target)
 }
 
 #[test]

@@ -31,6 +31,14 @@ fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{name} is not a number")))
 }
 
+/// How many rounds, the seed, and what it makes.
+fn run() -> (u64, u64, StdRng) {
+    let rounds = setting("WEFT_CRASH_ROUNDS").unwrap_or(ROUNDS);
+    let seed = setting("WEFT_CRASH_SEED").unwrap_or_else(rand::random);
+    println!("{rounds} rounds, WEFT_CRASH_SEED={seed}");
+    (rounds, seed, StdRng::seed_from_u64(seed))
+}
+
 /// A transaction whose receipt was seen: it may never be lost again.
 #[derive(Clone)]
 struct Acknowledged {
@@ -44,10 +52,7 @@ const GIFT: u128 = 1_000_000_000_000_000;
 
 #[test]
 fn what_is_on_its_way_to_arweave_gets_there_once_however_the_node_dies() {
-    let rounds = setting("WEFT_CRASH_ROUNDS").unwrap_or(ROUNDS);
-    let seed = setting("WEFT_CRASH_SEED").unwrap_or_else(rand::random);
-    println!("{rounds} rounds, WEFT_CRASH_SEED={seed}");
-    let mut random = StdRng::seed_from_u64(seed);
+    let (rounds, _, mut random) = run();
     let folder = folder();
     let datadir = folder.path().join("data");
     let (wallet, owner) = wallet(folder.path());
@@ -161,10 +166,7 @@ fn tags_on_arweave(gateway: &str, owner: &str, kind: &str, tag: &str) -> Vec<B25
 
 #[test]
 fn nothing_acknowledged_is_lost_however_the_node_dies() {
-    let rounds = setting("WEFT_CRASH_ROUNDS").unwrap_or(ROUNDS);
-    let seed = setting("WEFT_CRASH_SEED").unwrap_or_else(rand::random);
-    println!("{rounds} rounds, WEFT_CRASH_SEED={seed}");
-    let mut random = StdRng::seed_from_u64(seed);
+    let (rounds, seed, mut random) = run();
     let folder = folder();
     let datadir = folder.path().join("data");
     let (mut all, mut last, mut height): (Vec<Acknowledged>, Vec<Acknowledged>, u64) = Default::default();

@@ -11,6 +11,7 @@ pub mod permanence;
 mod reader;
 mod retrieve;
 mod stage;
+mod task;
 mod verify;
 pub mod weave;
 

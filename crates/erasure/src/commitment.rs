@@ -110,6 +110,12 @@ pub fn summary_of_roots(
     Ok(assemble(geometry, blobs, chunk_count, column_roots))
 }
 
+/// Whether a summary's roots are those of its own blobs and column roots, and its `daRoot` the `extraData` of a header.
+pub fn is_committed(summary: &DaSummary, extra_data: &[u8]) -> Result<bool, CheckError> {
+    let again = summary_of_roots(summary.geometry, summary.blobs.clone(), summary.column_roots.clone())?;
+    Ok(again == *summary && *extra_data == summary.da_root[..])
+}
+
 /// C, of blobs that follow each other chunk by chunk.
 fn chunk_count(geometry: Geometry, blobs: &[BlobRef]) -> Result<u32, CheckError> {
     let mut next = 0_u64;
@@ -365,6 +371,11 @@ mod tests {
         assert_ne!(of(blobs.clone(), other).unwrap().da_root, cells.summary().da_root);
         let short = column_roots[1..].to_vec();
         assert_eq!(of(blobs.clone(), short), Err(CheckError::RootCount { have: 4, columns: 5 }));
+        let root = cells.summary().da_root;
+        assert_eq!(is_committed(cells.summary(), root.as_slice()), Ok(true));
+        assert_eq!(is_committed(cells.summary(), &root[1..]), Ok(false));
+        let lie = DaSummary { chunk_count: cells.summary().chunk_count + 1, ..cells.summary().clone() };
+        assert_eq!(is_committed(&lie, root.as_slice()), Ok(false));
         let mut shifted = blobs;
         shifted[1].first_chunk.0 += 1;
         assert_eq!(of(shifted, column_roots), Err(CheckError::BlobLayout { blob: 1 }));

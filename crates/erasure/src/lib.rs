@@ -10,7 +10,7 @@ pub mod merkle;
 pub mod proof;
 
 pub use commitment::{
-    BlockCells, CheckError, Preimage, blob_leaf, empty_da_root, summarize, summary_of_roots,
+    BlockCells, CheckError, Preimage, blob_leaf, empty_da_root, is_committed, summarize, summary_of_roots,
 };
 pub use decode::{CheckedCell, DecodeError, chunks_of, decode_blob, decode_chunk};
 pub use encode::{cell_range, column_bytes, column_of, data_columns, encode_again, encode_blob};

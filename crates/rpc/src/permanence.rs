@@ -35,16 +35,18 @@ impl PermanenceParts {
         }
     }
 
+    /// Waits until uploading has begun or cannot. `Failed` when the node stops before.
+    pub(crate) async fn decided(&self) -> UploadState {
+        let mut uploads = self.uploads.clone();
+        match uploads.wait_for(|state| !matches!(state, UploadState::Starting)).await {
+            Ok(state) => state.clone(),
+            Err(_) => UploadState::Failed("the node is shutting down".to_owned()),
+        }
+    }
+
     /// Waits at most `limit` for uploading to begin.
     pub(crate) async fn ready(&self, limit: Duration) -> Result<Uploads, RpcError> {
-        let mut uploads = self.uploads.clone();
-        let decided = uploads.wait_for(|state| !matches!(state, UploadState::Starting));
-        let state = match timeout(limit, decided).await {
-            Err(_) => return Err(RpcError::Timeout),
-            Ok(Err(_)) => UploadState::Failed("the node is shutting down".to_owned()),
-            Ok(Ok(state)) => state.clone(),
-        };
-        match state {
+        match timeout(limit, self.decided()).await.map_err(|_| RpcError::Timeout)? {
             UploadState::Ready(uploads) => Ok(uploads),
             UploadState::Failed(reason) => Err(RpcError::Rejected(format!("nothing is uploaded: {reason}"))),
             UploadState::Off | UploadState::Starting => Err(RpcError::Rejected(

@@ -8,7 +8,7 @@ mod verify;
 use super::{
     blob::RpcArgs,
     keeper::{Place, WhichArgs},
-    restore,
+    restore::{self, RestoreArgs},
 };
 use crate::settings::resolve::Sources;
 use clap::{Args, Subcommand};
@@ -29,7 +29,7 @@ pub enum CheckpointCommand {
     ///
     /// Reads everything: each item is compared with its hash, each header with the one before it, the state root with
     /// the header. Keys are sorted in the folder that TMPDIR names.
-    Verify(VerifyArgs),
+    Verify(RestoreArgs),
     /// Write a checkpoint of a stopped node's database to a folder
     ///
     /// An interrupted export goes on where it was when it is repeated.
@@ -60,18 +60,6 @@ pub struct ListArgs {
     /// Checkpoints shown, the newest first
     #[arg(long, default_value_t = 20, value_name = "COUNT")]
     pub limit: u16,
-    #[command(flatten)]
-    pub sources: Sources,
-}
-
-/// Options of `weft checkpoint verify`.
-#[derive(Args, Clone, Debug)]
-pub struct VerifyArgs {
-    /// Where the checkpoint is: gateways, separated by commas, or a folder
-    #[arg(long, value_name = "URL[,…]|DIR")]
-    pub from: Place,
-    #[command(flatten)]
-    pub which: WhichArgs,
     #[command(flatten)]
     pub sources: Sources,
 }

@@ -4,7 +4,7 @@
 //! checkpoints, from two options, or is estimated from the format. Floating point: estimates for people, nothing is paid by
 //! them.
 
-use super::keeper;
+use super::{db, keeper};
 use crate::settings::{
     ByteSize,
     resolve::{Sources, db_folder},
@@ -14,18 +14,13 @@ use eyre::{Result, bail, ensure};
 use std::fmt::Write;
 use weft_archive::{
     Weave,
-    permanence::{CostInput, cost, measure},
+    permanence::{CostInput, QUOTED_BYTES, WINSTON_PER_AR, cost, measure},
 };
 use weft_arweave::Winston;
-use weft_storage::{Store, StoreOptions};
 
 /// US dollars per MB of throughput that Weft aims at.
 const TARGET_USD_PER_MB: f64 = 0.001;
-/// A quote is for so many bytes, so that what a transaction costs by itself does not count.
-const QUOTED_BYTES: u64 = 1 << 30;
 const MIB: u64 = 1 << 20;
-/// Winston in an AR.
-const WINSTON_PER_AR: f64 = 1e12;
 /// Checkpoints that are measured.
 const MEASURED_MAX: usize = 256;
 
@@ -132,10 +127,7 @@ fn ratio(args: &CostArgs) -> Result<Ratio> {
 
 fn measured(args: &CostArgs) -> Result<Ratio> {
     let folder = db_folder(&args.sources.effective()?)?;
-    if !folder.join("CURRENT").exists() {
-        bail!("there is no database in {}", folder.display());
-    }
-    let store = Store::open(&folder, StoreOptions { read_only: true, ..StoreOptions::default() })?;
+    let store = db::open_read_only(&folder)?;
     let found = measure(&store.view(), u64::MAX, MEASURED_MAX)?;
     ensure!(
         found.calldata_bytes > 0,

@@ -8,7 +8,7 @@ mod verify;
 use crate::settings::resolve::{Sources, db_folder};
 use alloy_primitives::{Address, B256, U256};
 use clap::{Args, Subcommand};
-use eyre::{Result, bail, eyre};
+use eyre::{Result, ensure, eyre};
 use std::path::Path;
 use weft_primitives::{BlobIndex, ColumnIndex, Geometry};
 use weft_storage::{StorageError, Store, StoreOptions, TxPosition, View};
@@ -110,15 +110,24 @@ pub fn run(args: &DbArgs) -> Result<()> {
 
 /// Opens the database of a folder in which no node runs; never creates one.
 pub fn open(folder: &Path) -> Result<Store> {
-    if !folder.join("CURRENT").exists() {
-        bail!("there is no database in {}", folder.display());
-    }
+    ensure_there(folder)?;
     match Store::open(folder, StoreOptions::default()) {
         Err(error @ StorageError::Locked { .. }) => {
             Err(eyre!("{error}: stop the node first; weft db works on the folder of a stopped node"))
         }
         other => Ok(other?),
     }
+}
+
+/// Opens the database of a folder for reading only, beside a running node too.
+pub fn open_read_only(folder: &Path) -> Result<Store> {
+    ensure_there(folder)?;
+    Ok(Store::open(folder, StoreOptions { read_only: true, ..StoreOptions::default() })?)
+}
+
+fn ensure_there(folder: &Path) -> Result<()> {
+    ensure!(folder.join("CURRENT").exists(), "there is no database in {}", folder.display());
+    Ok(())
 }
 
 /// The code of the block that holds a transaction's blob.

@@ -23,7 +23,7 @@ use weft_node::DB_FOLDER;
 use weft_primitives::BlockNumHash;
 use weft_storage::{StorageError, Store, StoreOptions};
 
-/// Options of `weft restore`.
+/// Options of `weft restore`, and of `weft checkpoint verify`, which reads the same and writes nothing.
 #[derive(Args, Clone, Debug)]
 pub struct RestoreArgs {
     /// Where the checkpoint is: gateways, separated by commas, or a folder

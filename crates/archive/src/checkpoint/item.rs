@@ -7,6 +7,7 @@ use super::{Chain, TransportError};
 use alloy_primitives::{B256, Bytes};
 use std::fmt;
 use weft_primitives::BlockNumHash;
+use weft_storage::LedgerKind;
 
 /// Name of an item where it is kept: 32 bytes of the keeper's choice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,12 +31,12 @@ pub enum ItemKind {
 }
 
 impl ItemKind {
-    /// Value of the tag `Weft-Kind`.
-    pub const fn name(self) -> &'static str {
+    /// The same among all that the ledger takes.
+    pub const fn in_ledger(self) -> LedgerKind {
         match self {
-            Self::Manifest => "manifest",
-            Self::State => "state",
-            Self::Headers => "headers",
+            Self::Manifest => LedgerKind::Manifest,
+            Self::State => LedgerKind::State,
+            Self::Headers => LedgerKind::Headers,
         }
     }
 
@@ -68,18 +69,23 @@ pub struct Item {
 
 impl Item {
     pub(crate) fn new(kind: ItemKind, bytes: Bytes, chain: &Chain, block: BlockNumHash) -> Self {
-        let tags = vec![
-            ("App-Name", "weft".to_owned()),
-            ("Weft-Protocol", "1".to_owned()),
-            ("Weft-Chain-Id", chain.id.to_string()),
-            ("Weft-Genesis", chain.genesis.to_string()),
-            ("Weft-Kind", kind.name().to_owned()),
-            ("Weft-Block", block.number.to_string()),
-            ("Weft-Block-Hash", block.hash.to_string()),
-            ("Content-Type", kind.content_type().to_owned()),
-        ];
+        let tags = tags(kind.in_ledger(), kind.content_type(), chain, block);
         Self { kind, sha256: weft_erasure::sha256(&bytes), bytes, tags }
     }
+}
+
+/// The tags that every item has (PROTOCOL §7).
+pub(crate) fn tags(kind: LedgerKind, content_type: &str, chain: &Chain, block: BlockNumHash) -> Vec<Tag> {
+    vec![
+        ("App-Name", "weft".to_owned()),
+        ("Weft-Protocol", "1".to_owned()),
+        ("Weft-Chain-Id", chain.id.to_string()),
+        ("Weft-Genesis", chain.genesis.to_string()),
+        ("Weft-Kind", kind.name().to_owned()),
+        ("Weft-Block", block.number.to_string()),
+        ("Weft-Block-Hash", block.hash.to_string()),
+        ("Content-Type", content_type.to_owned()),
+    ]
 }
 
 /// An item to be fetched.

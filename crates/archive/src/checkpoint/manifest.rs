@@ -11,11 +11,12 @@
 //!       first key, last key ], … ] ]
 //! ```
 
-use super::{ITEM_BYTES_MAX, ItemId, Malformed, RAW_BYTES_MAX};
+use super::{ITEM_BYTES_MAX, ItemId, ItemKind, Malformed, RAW_BYTES_MAX};
 use alloy_primitives::{B256, Bytes};
 use alloy_rlp::{Decodable, Encodable, Header as RlpHeader, RlpDecodable, RlpEncodable};
 use std::fmt;
 use weft_primitives::BlockNumHash;
+use weft_storage::{StorageError, View};
 
 /// Version of the checkpoint format.
 pub const CHECKPOINT_VERSION: u8 = 1;
@@ -31,6 +32,14 @@ pub struct Chain {
     pub id: u64,
     /// Hash of block 0.
     pub genesis: B256,
+}
+
+impl Chain {
+    /// The chain that a database is of; storage does not know its id.
+    pub(crate) fn of(view: &View<'_>, id: u64) -> Result<Self, StorageError> {
+        let genesis = view.canonical_hash(0)?.ok_or(StorageError::MissingBlock(0))?;
+        Ok(Self { id, genesis })
+    }
 }
 
 impl fmt::Display for Chain {
@@ -83,6 +92,14 @@ impl Section {
 
     pub(crate) fn from_number(number: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|section| section.number() == number)
+    }
+
+    /// What its items are.
+    pub(crate) const fn item_kind(self) -> ItemKind {
+        match self {
+            Self::Headers => ItemKind::Headers,
+            Self::Accounts | Self::Storage | Self::Code => ItemKind::State,
+        }
     }
 
     /// Bytes of its keys.

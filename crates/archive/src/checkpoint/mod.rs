@@ -26,6 +26,7 @@ mod write;
 pub use chunk::{Cut, ITEM_BYTES_MAX, RAW_BYTES_MAX};
 pub use error::{CheckpointError, Malformed, TransportError};
 pub use folder::{FolderError, ItemFolder};
+pub(crate) use item::tags;
 pub use item::{Item, ItemId, ItemKind, ItemRef, ItemSink, ItemSource, Tag};
 pub use lineage::{Expected, LAYERS_MAX, read_manifest};
 pub use manifest::{

@@ -75,10 +75,9 @@ pub fn write_checkpoint(
         return Err(CheckpointError::NotFinalized { block: number, finalized });
     }
     check_parent(&view, number, options)?;
-    let genesis = view.canonical_hash(0)?.ok_or(StorageError::MissingBlock(0))?;
     let mut writer = Writer {
         view: &view,
-        chain: Chain { id: options.chain_id, genesis },
+        chain: Chain::of(&view, options.chain_id)?,
         block: header.num_hash(),
         options,
         sink,
@@ -279,8 +278,7 @@ impl Writer<'_> {
         if self.entries.len() == ENTRIES_MAX {
             return Err(CheckpointError::TooManyItems(ENTRIES_MAX));
         }
-        let kind = if section == Section::Headers { ItemKind::Headers } else { ItemKind::State };
-        let item = Item::new(kind, chunk.item, &self.chain, self.block);
+        let item = Item::new(section.item_kind(), chunk.item, &self.chain, self.block);
         let entry = Entry {
             section,
             id: put(self.sink, &item)?,

@@ -40,16 +40,13 @@ pub use receipt::ArchiveReceipt;
 pub use spool::SpoolError;
 pub use weft_storage::{LedgerKey, LedgerKind};
 
-use crate::weave::Weave;
+use crate::{task::Task, weave::Weave};
 use alloy_primitives::{BlockNumber, Bytes};
 use metrics::LedgerMetrics;
 use parking_lot::Mutex;
 use spool::Spool;
 use std::{fmt, sync::Arc};
-use tokio::{
-    sync::{Notify, mpsc, watch},
-    task::JoinHandle,
-};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use weft_arweave::{Id, ItemDraft, Tag, Winston, tag};
 use weft_storage::{LedgerItem, LedgerPlace, ShipmentState, Store, View};
@@ -151,8 +148,7 @@ pub struct Ledger {
     shared: Arc<Shared>,
     commands: mpsc::Sender<Cmd>,
     status: watch::Receiver<LedgerStatus>,
-    stop: CancellationToken,
-    task: Arc<Mutex<Option<JoinHandle<()>>>>,
+    task: Task,
 }
 
 impl fmt::Debug for Ledger {
@@ -226,8 +222,7 @@ impl Ledger {
         let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
         let stop = CancellationToken::new();
         let (worker, status) = Worker::new(Arc::clone(&shared), receiver, stop.clone(), open)?;
-        let task = tokio::spawn(worker.run());
-        Ok(Self { shared, commands, status, stop, task: Arc::new(Mutex::new(Some(task))) })
+        Ok(Self { shared, commands, status, task: Task::spawn("ledger", stop, worker.run()) })
     }
 
     /// Takes an item; on the disk when this returns. The same kind and bytes give the same id, whatever became of the first,
@@ -304,13 +299,7 @@ impl Ledger {
 
     /// Ends the worker; what is on its way is taken up by the next start. Safe to call more than once.
     pub async fn shutdown(&self) {
-        self.stop.cancel();
-        let task = self.task.lock().take();
-        if let Some(task) = task
-            && let Err(error) = task.await
-        {
-            tracing::error!(target: "weft::ledger", %error, "the ledger's task failed");
-        }
+        self.task.shutdown().await;
         self.shared.blocking.close();
         self.shared.blocking.wait().await;
     }

@@ -172,9 +172,8 @@ fn choose(shared: &Shared, alone: bool) -> Result<Chosen, LedgerError> {
         if !chosen.is_empty() && (full || alone) {
             break;
         }
-        if gate.open(&item)? {
+        if gate.admit(key, &item)? {
             bytes += size;
-            gate.with.insert(key);
             chosen.push((key, item));
         }
     }
@@ -187,8 +186,7 @@ fn without_early(shared: &Shared, chosen: Chosen) -> Result<Chosen, LedgerError>
     let mut gate = Gate::new(&view);
     let mut left = Chosen::new();
     for (key, item) in chosen {
-        if gate.open(&item)? {
-            gate.with.insert(key);
+        if gate.admit(key, &item)? {
             left.push((key, item));
         }
     }
@@ -209,7 +207,16 @@ impl<'a> Gate<'a> {
         Self { view, with: HashSet::new(), confirmed: HashMap::new() }
     }
 
-    fn open(&mut self, item: &LedgerItem) -> Result<bool, LedgerError> {
+    /// Whether an item may go; those that come after it may then go with it.
+    fn admit(&mut self, key: LedgerKey, item: &LedgerItem) -> Result<bool, LedgerError> {
+        let may_go = self.is_open(item)?;
+        if may_go {
+            self.with.insert(key);
+        }
+        Ok(may_go)
+    }
+
+    fn is_open(&mut self, item: &LedgerItem) -> Result<bool, LedgerError> {
         for key in &item.after {
             if self.with.contains(key) {
                 continue;

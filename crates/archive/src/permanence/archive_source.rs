@@ -19,7 +19,7 @@ use alloy_eips::eip2718::{Decodable2718, Encodable2718};
 use alloy_primitives::{Bytes, TxHash, keccak256};
 use std::{sync::Arc, time::Duration};
 use weft_arweave::{Address, Tag, base64url, tag};
-use weft_erasure::{encode_blob, summarize, summary_of_roots};
+use weft_erasure::{encode_blob, is_committed, summarize};
 use weft_primitives::{BlockNumHash, BlockNumber, DaSummary, Transaction};
 use weft_storage::{StorageError, Store, StoredTransaction, TxPosition, View};
 
@@ -153,8 +153,7 @@ pub(super) fn check_blob(
         (Ok(Some(header)), Ok(Some(summary))) => (header, summary),
         _ => return Err(NotProven::NoSuchBlob),
     };
-    let rebuilt = summary_of_roots(summary.geometry, summary.blobs.clone(), summary.column_roots.clone());
-    if !rebuilt.is_ok_and(|rebuilt| rebuilt == summary && *header.extra_data == rebuilt.da_root[..]) {
+    if !is_committed(&summary, &header.extra_data).is_ok_and(|committed| committed) {
         return Err(NotProven::NoSuchBlob);
     }
     let entry = summary.blobs.iter().find(|blob| blob.tx_hash == tx).ok_or(NotProven::NoSuchBlob)?;

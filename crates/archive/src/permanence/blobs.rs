@@ -4,21 +4,19 @@
 //! its own, from wherever the bytes are (body, columns). The item holds the calldata alone: Arweave replicates, so
 //! parity would be paid for nothing. Two transactions with the same calldata share one item.
 
-use super::{PermanenceError, archive_source::blob_tags, metrics::CheckpointMetrics, stage::chain_of};
+use super::{PermanenceError, archive_source::blob_tags, metrics::CheckpointMetrics};
 use crate::{
     ArchiveReceipt, Ledger, Retriever, Source,
+    checkpoint::{Chain, tags},
     ledger::{ItemStatus, LedgerKey, LedgerKind, NewItem},
+    task::Task,
 };
 use alloy_primitives::TxHash;
-use parking_lot::Mutex;
 use std::{
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
-use tokio::{
-    sync::{Notify, watch},
-    task::JoinHandle,
-};
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use weft_arweave::Tag;
 use weft_primitives::BlockNumHash;
@@ -62,8 +60,7 @@ pub struct PermanentBlob {
 pub struct BlobPermanence {
     queue: Arc<Queue>,
     wake: Arc<Notify>,
-    stop: CancellationToken,
-    task: Arc<Mutex<Option<JoinHandle<()>>>>,
+    task: Task,
 }
 
 impl BlobPermanence {
@@ -73,8 +70,8 @@ impl BlobPermanence {
         let metrics = CheckpointMetrics::default();
         let queue = Arc::new(Queue { store, ledger, retriever, chain_id, metrics });
         let (wake, stop) = (Arc::new(Notify::new()), CancellationToken::new());
-        let task = tokio::spawn(run(Arc::clone(&queue), head, Arc::clone(&wake), stop.clone()));
-        Self { queue, wake, stop, task: Arc::new(Mutex::new(Some(task))) }
+        let work = run(Arc::clone(&queue), head, Arc::clone(&wake), stop.clone());
+        Self { queue, wake, task: Task::spawn("permanent blobs", stop, work) }
     }
 
     /// Asks for the permanence of a transaction's blob; on the disk when it returns. Asking again changes nothing.
@@ -106,13 +103,7 @@ impl BlobPermanence {
 
     /// Ends the task after the blob at hand. Safe to call more than once.
     pub async fn shutdown(&self) {
-        self.stop.cancel();
-        let task = self.task.lock().take();
-        if let Some(task) = task
-            && let Err(error) = task.await
-        {
-            tracing::error!(target: "weft::archive", %error, "the task of permanent blobs failed");
-        }
+        self.task.shutdown().await;
     }
 }
 
@@ -192,21 +183,10 @@ impl Queue {
         if view.finalized()?.is_none_or(|finalized| finalized.number < block.number) {
             return Ok(());
         }
-        let chain = chain_of(&view, self.chain_id)?;
+        let chain = Chain::of(&view, self.chain_id)?;
         let position = view.tx_position(record.tx)?.ok_or(StorageError::MissingBlock(block.number))?;
-        let mut tags: Vec<Tag> = [
-            ("App-Name", "weft".to_owned()),
-            ("Weft-Protocol", "1".to_owned()),
-            ("Weft-Chain-Id", chain.id.to_string()),
-            ("Weft-Genesis", chain.genesis.to_string()),
-            ("Weft-Kind", LedgerKind::Blob.name().to_owned()),
-            ("Weft-Block", block.number.to_string()),
-            ("Weft-Block-Hash", block.hash.to_string()),
-            ("Content-Type", "application/octet-stream".to_owned()),
-        ]
-        .into_iter()
-        .map(|(name, value)| Tag::new(name, value))
-        .collect();
+        let tags = tags(LedgerKind::Blob, "application/octet-stream", &chain, block);
+        let mut tags: Vec<Tag> = tags.into_iter().map(|(name, value)| Tag::new(name, value)).collect();
         tags.extend(blob_tags(&view, position, record.tx)?);
         drop(view);
         let Some(bytes) = self.retriever.blob(record.tx, None, Source::Any)? else { return Ok(()) };

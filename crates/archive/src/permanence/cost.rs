@@ -8,8 +8,10 @@ use weft_arweave::Winston;
 use weft_primitives::BlockNumber;
 use weft_storage::{StorageError, View};
 
+/// Bytes that a gateway is asked the price of: so many that what a transaction costs by itself does not count.
+pub const QUOTED_BYTES: u64 = 1 << 30;
 /// Winston in an AR.
-const WINSTON_PER_AR: f64 = 1e12;
+pub const WINSTON_PER_AR: f64 = 1e12;
 const BYTES_PER_MB: f64 = 1e6;
 const SECONDS_PER_DAY: f64 = 86_400.0;
 

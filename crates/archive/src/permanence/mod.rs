@@ -22,7 +22,7 @@ mod stage;
 
 pub use archive_source::{ArchiveSource, NotProven};
 pub use blobs::{BlobArgs, BlobPermanence, PermanentBlob};
-pub use cost::{Cost, CostInput, Measured, cost, measure};
+pub use cost::{Cost, CostInput, Measured, QUOTED_BYTES, WINSTON_PER_AR, cost, measure};
 pub use error::PermanenceError;
 pub use index::{CheckpointEntry, CheckpointIndex, Located, Moment};
 pub use rebuild::{FoundManifest, Rebuilt, index_is_lost, manifests, rebuild};

@@ -8,10 +8,9 @@
 use super::{
     PermanenceError,
     archive_source::{TX_TAG, check_blob, stub_of},
-    stage::chain_of,
 };
 use crate::{
-    checkpoint::{Chain, ItemId, Kind, MANIFEST_BYTES_MAX, Manifest, Section},
+    checkpoint::{Chain, ItemId, Kind, MANIFEST_BYTES_MAX, Manifest},
     weave::{Hit, ItemQuery, Weave},
 };
 use alloy_primitives::{B256, Bytes, TxHash};
@@ -90,7 +89,7 @@ pub async fn rebuild(
     owner: Address,
     chain_id: u64,
 ) -> Result<Rebuilt, PermanenceError> {
-    let chain = chain_of(&store.view(), chain_id)?;
+    let chain = Chain::of(&store.view(), chain_id)?;
     let rebuild = Rebuild { store, weave, owner, chain };
     let mut rebuilt = Rebuilt::default();
     let mut manifests = manifests(weave, owner, chain.genesis).await?;
@@ -195,10 +194,7 @@ impl Rebuild<'_> {
         };
         let mut items: Vec<(LedgerKey, LedgerItem)> = Vec::with_capacity(manifest.entries.len() + 1);
         for entry in &manifest.entries {
-            let kind = match entry.section {
-                Section::Headers => LedgerKind::Headers,
-                Section::Accounts | Section::Storage | Section::Code => LedgerKind::State,
-            };
+            let kind = entry.section.item_kind().in_ledger();
             let place = places.get(&Id(entry.id.0.0)).copied().unwrap_or_default();
             items.push((LedgerKey { kind, sha256: entry.sha256 }, item(entry.id, entry.bytes, place)));
         }

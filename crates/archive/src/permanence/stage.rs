@@ -10,10 +10,11 @@ use super::{PermanenceError, metrics::CheckpointMetrics};
 use crate::{
     Ledger, LedgerError,
     checkpoint::{
-        Chain, CheckpointError, CheckpointOptions, Cut, Item, ItemId, ItemKind, ItemSink, Kind, LAYERS_MAX,
-        Parent, Progress, TransportError, write_checkpoint,
+        CheckpointError, CheckpointOptions, Cut, Item, ItemId, ItemKind, ItemSink, Kind, LAYERS_MAX, Parent,
+        Progress, TransportError, write_checkpoint,
     },
     ledger::{NewItem, Upload, item_status},
+    task::Task,
 };
 use parking_lot::Mutex;
 use std::{
@@ -22,16 +23,11 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::{
-    sync::{mpsc, oneshot, watch},
-    task::JoinHandle,
-};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use weft_arweave::Tag;
 use weft_primitives::{BlockNumHash, BlockNumber};
-use weft_storage::{
-    CheckpointRecord, LedgerKey, LedgerKind, SortOptions, StageId, StorageError, Store, View,
-};
+use weft_storage::{CheckpointRecord, LedgerKey, SortOptions, StageId, StorageError, Store, View};
 
 /// The stage's name in `da_status`, metrics and the database.
 pub const CHECKPOINT: StageId = StageId("Checkpoint");
@@ -106,8 +102,7 @@ type Answer = oneshot::Sender<Result<BlockNumHash, PermanenceError>>;
 pub struct CheckpointStage {
     commands: mpsc::Sender<Answer>,
     progress: watch::Receiver<CheckpointProgress>,
-    stop: CancellationToken,
-    task: Arc<Mutex<Option<JoinHandle<()>>>>,
+    task: Task,
 }
 
 impl CheckpointStage {
@@ -129,8 +124,7 @@ impl CheckpointStage {
             verified: Mutex::new(None),
         };
         let worker = Worker { maker: Arc::new(maker), ledger, head, commands: receiver, stop: stop.clone() };
-        let task = tokio::spawn(worker.run());
-        Self { commands, progress, stop, task: Arc::new(Mutex::new(Some(task))) }
+        Self { commands, progress, task: Task::spawn(CHECKPOINT.0, stop, worker.run()) }
     }
 
     /// As of now.
@@ -153,13 +147,7 @@ impl CheckpointStage {
 
     /// Ends after the item at hand; an unfinished checkpoint is made again by the next start. Safe to call more than once.
     pub async fn shutdown(&self) {
-        self.stop.cancel();
-        let task = self.task.lock().take();
-        if let Some(task) = task
-            && let Err(error) = task.await
-        {
-            tracing::error!(target: "weft::checkpoint", %error, "the stage's task failed");
-        }
+        self.task.shutdown().await;
     }
 }
 
@@ -458,11 +446,7 @@ impl ItemSink for LedgerSink<'_> {
         if self.stop.is_cancelled() {
             return Err(LedgerError::ShutDown.into());
         }
-        let kind = match item.kind {
-            ItemKind::Manifest => LedgerKind::Manifest,
-            ItemKind::State => LedgerKind::State,
-            ItemKind::Headers => LedgerKind::Headers,
-        };
+        let kind = item.kind.in_ledger();
         let after = match item.kind {
             ItemKind::Manifest => self.items.iter().copied().chain(self.parent).collect(),
             _ => Vec::new(),
@@ -479,10 +463,4 @@ impl ItemSink for LedgerSink<'_> {
         self.bytes += item.bytes.len() as u64;
         Ok(ItemId(id.0.into()))
     }
-}
-
-/// The chain that a database is of.
-pub(super) fn chain_of(view: &View<'_>, chain_id: u64) -> Result<Chain, StorageError> {
-    let genesis = view.canonical_hash(0)?.ok_or(StorageError::MissingBlock(0))?;
-    Ok(Chain { id: chain_id, genesis })
 }

@@ -77,6 +77,21 @@ impl Gateways {
     }
 }
 
+/// The first of the gateways' answers that is one; the next is asked only when the one before has failed.
+async fn first<T>(
+    asks: impl Iterator<Item = impl Future<Output = Result<T, Error>>>,
+    what: Id,
+) -> Result<T, Error> {
+    let mut errors = Vec::new();
+    for ask in asks {
+        match ask.await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => errors.push(error),
+        }
+    }
+    Err(worst(errors, what))
+}
+
 /// The best of the failures: what may pass rather than what is absent.
 fn worst(errors: Vec<Error>, what: impl fmt::Display) -> Error {
     let is_absence = |error: &Error| matches!(error, Error::NotFound(_) | Error::Pending(_));
@@ -145,21 +160,12 @@ impl Weave for Gateways {
     }
 
     fn read_back<'a>(&'a self, transaction: &'a Transaction) -> Answer<'a, ReadBack> {
-        async move {
-            let mut errors = Vec::new();
-            for (name, client) in self.others_first() {
-                let read = async {
-                    client.prove_inclusion(transaction, SAMPLES).await?;
-                    client.transaction_with_data(transaction.id, transaction.data_size).await
-                };
-                match read.await {
-                    Ok((_, data)) => return Ok(ReadBack { data: Bytes(data), gateway: name.clone() }),
-                    Err(error) => errors.push(error),
-                }
-            }
-            Err(worst(errors, transaction.id))
-        }
-        .boxed()
+        let asks = self.others_first().map(move |(name, client)| async move {
+            client.prove_inclusion(transaction, SAMPLES).await?;
+            let (_, data) = client.transaction_with_data(transaction.id, transaction.data_size).await?;
+            Ok(ReadBack { data: Bytes(data), gateway: name.clone() })
+        });
+        first(asks, transaction.id).boxed()
     }
 
     fn price_of_item(&self, bytes: u64) -> Answer<'_, Winston> {
@@ -198,35 +204,23 @@ impl Weave for Gateways {
     }
 
     fn content(&self, id: Id, sha256: B256, bytes_max: u64) -> Answer<'_, Bytes> {
-        async move {
-            let mut errors = Vec::new();
-            for (name, client) in self.in_turn() {
-                match client.untrusted_data(id, bytes_max).await {
-                    Ok(data) if weft_erasure::sha256(&data) == sha256 => return Ok(Bytes(data)),
-                    Ok(_) => errors.push(Error::WrongAnswer {
-                        url: name.clone(),
-                        source: FormatError::WrongData("another hash"),
-                    }),
-                    Err(error) => errors.push(error),
-                }
+        let asks = self.in_turn().map(move |(name, client)| async move {
+            let data = client.untrusted_data(id, bytes_max).await?;
+            if weft_erasure::sha256(&data) != sha256 {
+                let source = FormatError::WrongData("another hash");
+                return Err(Error::WrongAnswer { url: name.clone(), source });
             }
-            Err(worst(errors, id))
-        }
-        .boxed()
+            Ok(Bytes(data))
+        });
+        first(asks, id).boxed()
     }
 
     fn item(&self, id: Id, bytes_max: u64) -> Answer<'_, FetchedItem> {
-        async move {
-            let mut errors = Vec::new();
-            for (name, client) in self.in_turn() {
-                match client.item(id, bytes_max).await {
-                    Ok(item) => return Ok(FetchedItem { item, gateway: name.clone() }),
-                    Err(error) => errors.push(error),
-                }
-            }
-            Err(worst(errors, id))
-        }
-        .boxed()
+        let asks = self.in_turn().map(move |(name, client)| async move {
+            let item = client.item(id, bytes_max).await?;
+            Ok(FetchedItem { item, gateway: name.clone() })
+        });
+        first(asks, id).boxed()
     }
 
     fn find<'a>(&'a self, query: &'a ItemQuery, limit: usize) -> Answer<'a, Vec<Hit>> {

@@ -3,10 +3,12 @@
 // No test file uses all of it.
 #![allow(dead_code)]
 
+#[path = "../../../../tests/common/npm.rs"]
+mod npm;
+
 use std::{
-    fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
     time::Duration,
 };
 use weft_arweave::{Client, ClientConfig, client::Url, install_tls_provider};
@@ -18,24 +20,8 @@ pub fn data(length: usize) -> Vec<u8> {
 
 /// The scripts of `tests/js` with their libraries, or nothing where Node.js is not installed.
 pub fn javascript(folder: &Path) -> Option<PathBuf> {
-    for program in ["node", "npm"] {
-        if Command::new(program).arg("--version").stdout(Stdio::null()).status().is_err() {
-            eprintln!("skipped: {program} is not installed");
-            return None;
-        }
-    }
     let (source, target) = (Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/js"), folder.join("js"));
-    fs::create_dir(&target).expect("a folder");
-    for entry in fs::read_dir(source).expect("the scripts") {
-        let file = entry.expect("a file");
-        if file.path().is_file() {
-            fs::copy(file.path(), target.join(file.file_name())).expect("a copy");
-        }
-    }
-    let install = ["install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"];
-    let output = Command::new("npm").args(install).current_dir(&target).output().expect("npm runs");
-    assert!(output.status.success(), "npm install: {}", String::from_utf8_lossy(&output.stderr));
-    Some(target)
+    npm::install(&source, &target).then_some(target)
 }
 
 /// Runs a script to its end and gives what it printed.

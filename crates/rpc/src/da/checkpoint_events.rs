@@ -64,10 +64,8 @@ pub async fn serve(context: Arc<RpcContext>, pending: PendingSubscriptionSink) {
 
 /// Who makes checkpoints, once it is known; `None`: nobody ever will.
 async fn stage(context: &RpcContext) -> Option<CheckpointStage> {
-    let mut uploads = context.parts.permanence.uploads.clone();
-    let decided = uploads.wait_for(|state| !matches!(state, UploadState::Starting)).await;
-    match &*decided.ok()? {
-        UploadState::Ready(uploads) => uploads.checkpoints.clone(),
+    match context.parts.permanence.decided().await {
+        UploadState::Ready(uploads) => uploads.checkpoints,
         _ => None,
     }
 }

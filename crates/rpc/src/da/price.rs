@@ -7,11 +7,9 @@ use jsonrpsee::types::Params;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tokio::time::timeout;
-use weft_archive::permanence::{CostInput, Measured, cost, measure};
+use weft_archive::permanence::{CostInput, Measured, QUOTED_BYTES, cost, measure};
 use weft_arweave::Winston;
 
-/// Bytes of the quote: large, so that what a transaction costs by itself does not count.
-const QUOTED_BYTES: u64 = 1 << 30;
 /// Checkpoints that are measured, unless told otherwise.
 const CHECKPOINTS: u64 = 16;
 /// Most checkpoints that are measured.

@@ -3,7 +3,10 @@
 use super::ListArgs;
 use crate::{
     client::Client,
-    command::keeper::{self, Place},
+    command::{
+        db,
+        keeper::{self, Place},
+    },
     settings::resolve::{self, Chain},
 };
 use alloy_primitives::{B256, U64};
@@ -18,7 +21,6 @@ use weft_archive::{
 };
 use weft_arweave::Address;
 use weft_node::DB_FOLDER;
-use weft_storage::{Store, StoreOptions};
 
 /// Most checkpoints that a node gives in one answer.
 const ANSWER_MAX: u16 = 100;
@@ -120,11 +122,7 @@ fn of_owner(weave: &dyn weft_archive::Weave, owner: Address, chain: &Chain, limi
 }
 
 fn of_database(folder: &Path, limit: u16) -> Result<()> {
-    if !folder.join("CURRENT").exists() {
-        bail!("there is no database in {}", folder.display());
-    }
-    let store = Store::open(folder, StoreOptions { read_only: true, ..StoreOptions::default() })?;
-    let found = CheckpointIndex::new(store).list(None, limit.into())?;
+    let found = CheckpointIndex::new(db::open_read_only(folder)?).list(None, limit.into())?;
     found.iter().for_each(print_entry);
     count(found.len(), "shown of the database's index:")
 }

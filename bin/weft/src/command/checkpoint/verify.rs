@@ -1,15 +1,17 @@
 //! `weft checkpoint verify`: a checkpoint held against its own block's header, without a database.
 
-use super::VerifyArgs;
 use crate::{
-    command::keeper::{self, Keeper},
+    command::{
+        keeper::{self, Keeper},
+        restore::RestoreArgs,
+    },
     settings::resolve,
 };
 use eyre::{Result, WrapErr};
 use weft_storage::SortOptions;
 
 /// Verifies, and prints what there is.
-pub fn run(args: &VerifyArgs) -> Result<()> {
+pub fn run(args: &RestoreArgs) -> Result<()> {
     let chain = resolve::chain(&args.sources.effective()?)?;
     let expected = args.which.expected(&chain);
     let keeper = Keeper::open(&args.from, &args.which)?;

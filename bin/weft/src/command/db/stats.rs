@@ -1,16 +1,12 @@
 //! `weft db stats`: what is stored, beside a running node too (the database is opened for reading only).
 
-use eyre::{Result, bail};
+use eyre::Result;
 use std::path::Path;
 use weft_archive::BLOB_ARCHIVE;
-use weft_storage::{Store, StoreOptions};
 
 /// Prints heights, stages and tables.
 pub fn run(folder: &Path) -> Result<()> {
-    if !folder.join("CURRENT").exists() {
-        bail!("there is no database in {}", folder.display());
-    }
-    let store = Store::open(folder, StoreOptions { read_only: true, ..StoreOptions::default() })?;
+    let store = super::open_read_only(folder)?;
     let view = store.view();
     println!("folder       {}", folder.display());
     if view.is_empty()? {

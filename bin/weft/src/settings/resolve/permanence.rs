@@ -3,15 +3,13 @@
 use crate::settings::{ArAmount, Embedded, LOOPBACK_NAMESPACES, NodeArgs};
 use eyre::{Context, Result, ensure};
 use std::{env, fs, num::NonZeroU64};
-use weft_archive::{Budget, permanence::CheckpointConfig};
+use weft_archive::{Budget, checkpoint::LAYERS_MAX, permanence::CheckpointConfig};
 use weft_arweave::{Winston, client::Url};
 use weft_node::{Passphrase, PermanenceConfig, WalletFile};
 use zeroize::Zeroizing;
 
 /// Where a passphrase may be given besides a file. Never a flag: those are in process lists.
 const PASSPHRASE_VARIABLE: &str = "WEFT_ARWEAVE_PASSPHRASE";
-/// Most checkpoints from one full one to the next.
-const FULL_EVERY_MAX: u64 = 256;
 
 /// Defaults that depend on what is given: with a gateway none is embedded, and without a wallet for it nothing is put there; what
 /// only the operator may ask for is not served on an open interface.
@@ -84,7 +82,7 @@ pub fn permanence(settings: &NodeArgs) -> Result<PermanenceConfig> {
 
 fn checkpoints(settings: &NodeArgs) -> Result<Option<CheckpointConfig>> {
     let full_every = settings.checkpoint_full_every.unwrap_or(crate::settings::CHECKPOINT_FULL_EVERY);
-    ensure!(full_every.get() <= FULL_EVERY_MAX, "--checkpoint.full-every is at most {FULL_EVERY_MAX}");
+    ensure!(full_every.get() <= LAYERS_MAX as u64, "--checkpoint.full-every is at most {LAYERS_MAX}");
     let interval = settings.checkpoint_interval.and_then(NonZeroU64::new);
     Ok(interval.map(|interval| CheckpointConfig { interval, full_every }))
 }
