@@ -18,7 +18,15 @@ export function bytecode(topic) {
 
 export const mnemonic = 'test test test test test test test test test test test junk'
 
+let last = 'nothing'
+// What never comes must not keep the suite waiting: neither library gives up by itself.
+setTimeout(() => {
+  console.error(`nothing more happened; the last that was so: ${last}`)
+  process.exit(1)
+}, 120_000).unref()
+
 export function check(condition, what) {
   if (!condition) throw new Error(`not so: ${what}`)
+  last = what
   console.log(`ok: ${what}`)
 }

@@ -3,9 +3,10 @@ import { ContractFactory, HDNodeWallet, JsonRpcProvider, NonceManager, WebSocket
 import { abi, bytecode, check, mnemonic } from './counter.mjs'
 
 const [, , httpUrl, wsUrl] = process.argv
-const provider = new JsonRpcProvider(httpUrl, undefined, { pollingInterval: 50 })
-// ethers' wait() misses a block that comes between its look at the receipt and its first look at the head, and on this
-// chain no other block follows. A listener of our own has it look at the head from the start.
+// ethers' wait() can miss a block, and on this chain no other block follows. It keeps answers for 250 ms: that there is no
+// receipt yet is still its answer when it hears of the block, so nothing is kept here. And its first look at the head only
+// notes it: a listener of our own has it look from the start.
+const provider = new JsonRpcProvider(httpUrl, undefined, { pollingInterval: 50, cacheTimeout: -1 })
 provider.on('block', () => {})
 const socket = new WebSocketProvider(wsUrl)
 const wallet = HDNodeWallet.fromPhrase(mnemonic, undefined, "m/44'/60'/0'/0/1").connect(provider)

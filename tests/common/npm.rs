@@ -23,7 +23,15 @@ pub fn install(source: &Path, target: &Path) -> bool {
         }
     }
     let install = ["install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"];
-    let output = Command::new("npm").args(install).current_dir(target).output().expect("npm runs");
-    assert!(output.status.success(), "npm install: {}", String::from_utf8_lossy(&output.stderr));
+    // A registry that stops answering is an error, not a suite that stands still.
+    let npm = ["--signal=KILL", "300", "npm"];
+    let output =
+        Command::new("timeout").args(npm).args(install).current_dir(target).output().expect("npm runs");
+    assert!(
+        output.status.success(),
+        "npm install: {}: {}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
     true
 }
