@@ -7,6 +7,9 @@ SHELL := bash
 ARGS ?=
 # Rounds of `make test-crash`
 ROUNDS ?= 100
+# The long way of `make test-network`
+BLOCKS ?= 10000
+KILLS ?= 20
 # What `make bench` measures: seconds of load per payload size; a minute at full speed writes 50 GB
 DURATION ?= 20
 
@@ -44,6 +47,18 @@ test-crash: deps ## Kill the node under load ROUNDS times (100) and prove that n
 .PHONY: test-arlocal
 test-arlocal: deps ## Our Arweave client against arlocal, which npm installs and compiles (minutes, once)
 	cargo test --locked -p weft-arweave --test arlocal -- --ignored
+
+.PHONY: test-network
+test-network: deps ## Sync BLOCKS blocks (10000) across KILLS SIGKILLs (20); peers that mean ill; links that are cut and slow
+	WEFT_SYNC_BLOCKS=$(BLOCKS) WEFT_SYNC_KILLS=$(KILLS) cargo test --release --locked -p weft --test network -- --nocapture
+	cargo test --release --locked -p weft --test links -- --nocapture
+
+.PHONY: bench-network
+bench-network: deps ## Throughput of a node that seals and three that follow, then the same beside a peer that answers nothing
+	@cargo build --release --locked -p weft
+	@weft="$$(bash scripts/target-dir)/release/weft"; \
+	"$$weft" bench --network --duration $(DURATION)s; \
+	"$$weft" bench --network --silent-peer --duration $(DURATION)s
 
 .PHONY: bench
 bench: deps ## Throughput through the whole node at 1 MiB, 128 KiB, 10 KiB, 8 MiB and plain transfers

@@ -81,6 +81,7 @@ fn submission(criterion: &mut Criterion) {
                 pool: pool(&store),
                 engine: engine.clone(),
                 permanence: weft_rpc::PermanenceParts::off(),
+                network: weft_rpc::NetworkParts::off(),
                 retriever: Retriever::new(store.clone()),
                 stages: Vec::new(),
                 readiness: watch::channel(Readiness::Ready).1,

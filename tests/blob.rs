@@ -29,6 +29,29 @@ fn parts(node: &Node, handle: &str) -> Vec<B256> {
 }
 
 #[test]
+fn lost_columns_are_repaired_on_the_disk_alone() {
+    let folder = folder();
+    let datadir = folder.path().join("data");
+    let node = Node::start(&datadir, &[]);
+    let hash = Account::open(&node, 0).publish(&node, noise(3, 300_000).into()).to_string();
+    node.archived();
+    node.stop();
+
+    let path = datadir.to_str().expect("utf-8");
+    let db = |args: &[&str]| weft_ok([&["db", "--datadir", path][..], args].concat());
+    assert!(db(&["repair", "--quiet"]).contains("nothing is lost"));
+    db(&["drop", &hash, "--columns", "4,9"]);
+    let found = db(&["repair", "--dry-run", "--quiet"]);
+    assert!(found.contains("columns 4,9 can be rebuilt") && found.contains("nothing was written"), "{found}");
+    let mended = db(&["repair", "--quiet"]);
+    assert!(mended.contains("columns 4,9 rebuilt") && mended.contains("mended       2 columns"), "{mended}");
+    assert!(db(&["repair", "--quiet"]).contains("mended       0 columns"));
+    assert!(db(&["verify", "--quiet"]).contains("clean"));
+    let error = weft_err(["db", "--datadir", path, "repair", "--from", "99999"]);
+    assert!(error.contains("there is no block from 99999"), "{error}");
+}
+
+#[test]
 fn a_file_survives_the_loss_of_its_bodies_and_any_seven_columns() {
     let folder = folder();
     let (datadir, file) = (folder.path().join("data"), folder.path().join("file.bin"));

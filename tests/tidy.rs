@@ -22,9 +22,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("weft-pool", &["weft-evm", "weft-storage", "weft-erasure"]),
     ("weft-engine", &["weft-pool", "weft-evm", "weft-trie"]),
     ("weft-stages", &["weft-storage"]),
+    ("weft-p2p", &["weft-erasure", "weft-chainspec"]),
     ("weft-arweave", &[]),
-    ("weft-archive", &["weft-stages", "weft-erasure", "weft-trie", "weft-arweave"]),
-    ("weft-consensus", &["weft-engine", "weft-chainspec"]),
+    ("weft-archive", &["weft-stages", "weft-p2p", "weft-erasure", "weft-trie", "weft-arweave"]),
+    ("weft-consensus", &["weft-engine", "weft-chainspec", "weft-p2p"]),
     ("weft-rpc", &["weft-engine", "weft-archive"]),
     ("weft-node", &["weft-consensus", "weft-rpc"]),
     ("weft", &["weft-node"]),
@@ -49,6 +50,8 @@ const OWNERS: &[(&str, &str)] = &[
     ("tikv-jemallocator", "weft"),
     ("redb", "weft-arweave"),
     ("async-graphql", "weft-arweave"),
+    ("libp2p", "weft-p2p"),
+    ("yamux", "weft-p2p"),
 ];
 
 /// Lines of a file before its tests.

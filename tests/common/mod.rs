@@ -5,6 +5,8 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod lan;
+
 use alloy_consensus::{SignableTransaction, TxEip1559, TxEnvelope};
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, B256, Bytes, TxKind, U64, U256, hex};
@@ -104,14 +106,47 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// A running `weft node --dev`. Killed when dropped.
-pub struct Node {
-    child: Child,
+/// Calls to a node.
+pub struct Rpc {
     provider: RootProvider,
     runtime: Runtime,
+}
+
+impl Rpc {
+    /// Of the node that answers here.
+    pub fn new(url: &str) -> Self {
+        weft_arweave::install_tls_provider();
+        let runtime = Runtime::new().expect("runtime");
+        // The provider's HTTP client is built with TLS, and without one to take by itself.
+        weft_arweave::install_tls_provider();
+        Self { provider: ProviderBuilder::default().connect_http(url.parse().expect("an address")), runtime }
+    }
+
+    /// Calls a method; the error is the node's message, or the connection's.
+    pub fn try_call<R: DeserializeOwned>(&self, method: &'static str, params: Value) -> Result<R, String> {
+        let provider = self.provider.clone();
+        let request = async move { provider.raw_request::<_, Value>(method.into(), params).await };
+        // On the runtime's own threads, which are in the network namespace that this was made in.
+        let answer = self.runtime.block_on(self.runtime.spawn(request)).expect("no panic");
+        let result = answer.map_err(|error| error.to_string())?;
+        serde_json::from_value(result).map_err(|error| format!("{method}: {error}"))
+    }
+
+    /// Calls a method that must succeed.
+    pub fn call<R: DeserializeOwned>(&self, method: &'static str, params: Value) -> R {
+        self.try_call(method, params).unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+}
+
+/// A running `weft node`. Killed when dropped.
+pub struct Node {
+    child: Child,
+    client: Rpc,
     pub datadir: PathBuf,
     pub rpc: String,
     pub metrics: String,
+    /// Where peers dial it, with its peer id; `off,` without a network.
+    pub network: String,
     /// What the node printed when it was up.
     pub banner: Vec<String>,
     log: PathBuf,
@@ -123,14 +158,20 @@ impl Node {
         Self::try_start(datadir, arguments).unwrap_or_else(|log| panic!("the node did not come up:\n{log}"))
     }
 
-    /// Starts a node, or gives its log when it ends before it serves.
+    /// Starts a node that seals, or gives its log when it ends before it serves.
     pub fn try_start(datadir: &Path, arguments: &[&str]) -> Result<Self, String> {
+        let own = ["node", "--dev", "--http.port=0", "--metrics=127.0.0.1:0", "--db.min-free=1"];
+        Self::launch(weft_command(), datadir, &[&own, arguments].concat())
+    }
+
+    /// Starts a node by this command (`weft`, or something that runs it), or gives its log when it ends before it serves.
+    pub fn launch(mut command: Command, datadir: &Path, arguments: &[&str]) -> Result<Self, String> {
         let log = datadir.with_extension("log");
         let stderr = File::options().create(true).append(true).open(&log).expect("log file");
-        let mut child = weft_command()
-            .args(["node", "--dev", "--http.port=0", "--metrics=127.0.0.1:0", "--db.min-free=1", "--datadir"])
-            .arg(datadir)
+        let mut child = command
             .args(arguments)
+            .arg("--datadir")
+            .arg(datadir)
             // A flag wins: a test that wants Arweave says so. Else nodes would meet at its port.
             .env("WEFT_ARWEAVE_EMBEDDED", "off")
             .stdout(Stdio::piped())
@@ -142,16 +183,14 @@ impl Node {
             let line = banner.iter().find(|line| line.trim_start().starts_with(name))?;
             line.split_whitespace().nth(1).map(str::to_owned)
         };
-        let (Some(rpc), Some(metrics)) = (field("http "), field("metrics ")) else {
+        let fields = (field("http "), field("metrics "), field("network "));
+        let (Some(rpc), Some(metrics), Some(network)) = fields else {
             let _ = child.kill();
             let _ = child.wait();
             return Err(fs::read_to_string(&log).unwrap_or_default());
         };
-        let runtime = Runtime::new().expect("runtime");
-        // The provider's HTTP client is built with TLS, and without one to take by itself.
-        weft_arweave::install_tls_provider();
-        let provider = ProviderBuilder::default().connect_http(rpc.parse().expect("an address"));
-        Ok(Self { child, provider, runtime, datadir: datadir.into(), rpc, metrics, banner, log })
+        let client = Rpc::new(&rpc);
+        Ok(Self { child, client, datadir: datadir.into(), rpc, metrics, network, banner, log })
     }
 
     pub fn pid(&self) -> u32 {
@@ -165,11 +204,7 @@ impl Node {
 
     /// Calls a method; the error is the node's message, or the connection's.
     pub fn try_call<R: DeserializeOwned>(&self, method: &'static str, params: Value) -> Result<R, String> {
-        let result: Value = self
-            .runtime
-            .block_on(self.provider.raw_request(method.into(), params))
-            .map_err(|error| error.to_string())?;
-        serde_json::from_value(result).map_err(|error| format!("{method}: {error}"))
+        self.client.try_call(method, params)
     }
 
     /// Calls a method that must succeed.
@@ -179,6 +214,32 @@ impl Node {
 
     pub fn block_number(&self) -> u64 {
         self.call::<U64>("eth_blockNumber", json!([])).to()
+    }
+
+    /// The id by which peers know it.
+    pub fn peer_id(&self) -> &str {
+        self.network.rsplit_once("/p2p/").expect("a network").1
+    }
+
+    pub fn peer_count(&self) -> u64 {
+        self.call::<U64>("net_peerCount", json!([])).to()
+    }
+
+    /// Waits until it is at this height. Each block has its own deadline, so that only one that stands still fails.
+    pub fn follow_to(&self, height: u64) {
+        let mut at = self.block_number();
+        while at < height {
+            at = eventually(&format!("a block after {at} of {height}"), || {
+                Some(self.block_number()).filter(|number| *number > at)
+            });
+        }
+    }
+
+    /// It gives this blob back by its transaction's hash.
+    pub fn assert_blob(&self, hash: B256, data: &[u8]) {
+        let blob: Option<Bytes> = self.call("da_getBlob", json!([hash]));
+        let blob = blob.unwrap_or_else(|| panic!("{hash} is not there"));
+        assert!(blob[..] == *data, "{hash} has other bytes");
     }
 
     /// Waits for a transaction's receipt.
@@ -254,8 +315,10 @@ fn read_banner(stdout: impl Read + Send + 'static) -> Vec<String> {
     });
     let mut read = Vec::new();
     while let Ok(line) = banner.recv_timeout(DEADLINE) {
+        // The last line of a node without execution.
+        let last = ["custody", "sampling"].iter().any(|word| line.trim_start().starts_with(word));
         read.push(line);
-        if read.len() == 10 {
+        if last || read.len() == 10 {
             break;
         }
     }

@@ -3,7 +3,7 @@
 use crate::{
     command::{
         bench::BenchArgs, blob::BlobCommand, checkpoint::CheckpointCommand, cost::CostArgs, db::DbArgs,
-        gateway::GatewayArgs, restore::RestoreArgs, wallet::WalletCommand,
+        devnet::DevnetArgs, gateway::GatewayArgs, restore::RestoreArgs, wallet::WalletCommand,
     },
     conformance,
     settings::resolve::Sources,
@@ -15,6 +15,8 @@ const AFTER_HELP: &str = "\
 Examples:
   weft node --dev                          a development chain on http://127.0.0.1:8545
   weft node --dev --dev.block-time 2s      the same with a block every two seconds
+  weft devnet --nodes 4                    a network of four nodes on this machine
+  weft light --sealers ID --peers ADDRESS  sample a chain, without its state
   weft blob put video.mp4                  publish a file, print its handle
   weft blob get 0x… -o video.mp4           get it back, checked
   weft db verify                           check the database of a stopped node
@@ -34,10 +36,16 @@ pub struct Cli {
 pub enum Command {
     /// Run a node
     Node(Box<Sources>),
+    /// Run a light node: believed headers, and random cells of every block; the same as `weft node --role light`
+    Light(Box<Sources>),
     /// Create the data folder with the chain's genesis block and print its hash
     Init(Box<Sources>),
+    /// Print the peer id of the data folder, by which others name this node; its key is made when it is missing
+    Identity(Box<Sources>),
     /// Print the effective settings as TOML, each with its help
     Config(Box<Sources>),
+    /// Run a whole network on this machine: a node that seals, nodes that follow it, da nodes, light nodes
+    Devnet(DevnetArgs),
     /// Inspect, check and prune the database of a stopped node
     Db(Box<DbArgs>),
     /// Publish, fetch and verify files

@@ -20,8 +20,11 @@ static ALLOCATOR: Jemalloc = Jemalloc;
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Node(sources) => command::node::run(&sources),
+        Command::Light(sources) => command::node::run_light(&sources),
         Command::Init(sources) => command::init::run(&sources),
+        Command::Identity(sources) => command::identity::run(&sources),
         Command::Config(sources) => command::config::run(&sources),
+        Command::Devnet(args) => command::devnet::run(&args),
         Command::Db(args) => command::db::run(&args),
         Command::Blob(command) => command::blob::run(&command),
         Command::Restore(args) => command::restore::run(&args),

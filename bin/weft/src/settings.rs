@@ -5,6 +5,7 @@
 //! in; [`file::merge`] lays them over each other and [`resolve`](resolve::node_config) is the one fallible step to a
 //! `NodeConfig`. Nothing else in the program reads the flags, the environment or the file.
 
+mod defaults;
 pub mod file;
 pub mod resolve;
 mod units;
@@ -14,28 +15,12 @@ pub use units::{ArAmount, ByteSize, Embedded, HumanDuration};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     num::NonZeroU64,
     path::PathBuf,
     time::Duration,
 };
-use weft_pool::PoolConfig;
-use weft_rpc::RpcConfig;
-use weft_storage::StoreOptions;
 
-const MIB: usize = 1 << 20;
-/// Calldata of 16 MiB at Ethereum's floor price, and some.
-const GAS_CAP: u64 = 1_000_000_000;
-/// Port of the JSON-RPC server, HTTP and WebSocket alike.
-const RPC_PORT: u16 = 8545;
-/// Where `--dev` serves metrics.
-const DEV_METRICS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9001);
-/// Where `--dev` serves its own Arweave: the port that Arweave's development tools expect.
-const DEV_GATEWAY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1984);
-/// Finalized blocks between two checkpoints with `--dev`.
-const DEV_CHECKPOINT_INTERVAL: u64 = 100;
-/// Of so many checkpoints one is full.
-const CHECKPOINT_FULL_EVERY: NonZeroU64 = NonZeroU64::new(16).expect("not zero");
 /// Namespaces that are served unless told otherwise.
 const NAMESPACES: [&str; 5] = ["eth", "net", "web3", "txpool", "da"];
 /// Namespaces that `--dev` serves besides, on the loopback interface only.
@@ -52,6 +37,9 @@ pub struct NodeArgs {
     /// `dev`, or a genesis file in geth's JSON format, with `config.weft` for the protocol's parameters [default: dev]
     #[arg(long, env = "WEFT_CHAIN", value_name = "dev|FILE", help_heading = "Chain")]
     pub chain: Option<String>,
+    /// What the node does: `full` executes every block, `da` keeps headers and columns, `light` keeps headers and samples
+    #[arg(long, env = "WEFT_ROLE", value_name = "ROLE", help_heading = "Chain")]
+    pub role: Option<RoleName>,
     /// Development chain: seal blocks here, serve HTTP, WebSocket and metrics on the loopback interface
     #[arg(long, env = "WEFT_DEV", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", help_heading = "Chain")]
     #[serde(rename = "dev.enabled")]
@@ -170,6 +158,128 @@ pub struct NodeArgs {
     )]
     #[serde(rename = "rpc.eth-proof-window")]
     pub rpc_eth_proof_window: Option<u64>,
+
+    /// Take part in the peer-to-peer network [default: true when sealers, peers or bootnodes are given]
+    #[arg(long, env = "WEFT_P2P", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", help_heading = "Network")]
+    #[serde(rename = "p2p.enabled")]
+    pub p2p: Option<bool>,
+    /// Interface to listen on for peers [default: all; the loopback interface with --dev]
+    #[arg(long = "p2p.addr", env = "WEFT_P2P_ADDR", value_name = "IP", help_heading = "Network")]
+    #[serde(rename = "p2p.addr")]
+    pub p2p_addr: Option<IpAddr>,
+    /// Port to listen on for peers, TCP, and UDP with --p2p.quic; 0 lets the system choose
+    #[arg(long = "p2p.port", env = "WEFT_P2P_PORT", value_name = "PORT", help_heading = "Network")]
+    #[serde(rename = "p2p.port")]
+    pub p2p_port: Option<u16>,
+    /// Peer ids, comma-separated, whose blocks are believed; a node that does not seal follows them
+    #[arg(
+        long = "p2p.sealers",
+        alias = "sealers",
+        env = "WEFT_P2P_SEALERS",
+        value_delimiter = ',',
+        value_name = "PEER ID,…",
+        help_heading = "Network"
+    )]
+    #[serde(rename = "p2p.sealers")]
+    pub p2p_sealers: Option<Vec<String>>,
+    /// Peers that are always dialled, comma-separated multiaddresses that end with /p2p/PEER ID
+    #[arg(
+        long = "p2p.peers",
+        alias = "peers",
+        env = "WEFT_P2P_PEERS",
+        value_delimiter = ',',
+        value_name = "MULTIADDR,…",
+        help_heading = "Network"
+    )]
+    #[serde(rename = "p2p.peers")]
+    pub p2p_peers: Option<Vec<String>>,
+    /// Where to begin looking for peers, comma-separated multiaddresses that end with /p2p/PEER ID
+    #[arg(
+        long = "p2p.bootnodes",
+        env = "WEFT_P2P_BOOTNODES",
+        value_delimiter = ',',
+        value_name = "MULTIADDR,…",
+        help_heading = "Network"
+    )]
+    #[serde(rename = "p2p.bootnodes")]
+    pub p2p_bootnodes: Option<Vec<String>>,
+    /// Peers at one time; three quarters of them may have come by themselves
+    #[arg(
+        long = "p2p.max-peers",
+        env = "WEFT_P2P_MAX_PEERS",
+        value_name = "COUNT",
+        help_heading = "Network"
+    )]
+    #[serde(rename = "p2p.max-peers")]
+    pub p2p_max_peers: Option<u32>,
+    /// Find peers of the local network by multicast DNS
+    #[arg(long = "p2p.mdns", env = "WEFT_P2P_MDNS", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", help_heading = "Network")]
+    #[serde(rename = "p2p.mdns")]
+    pub p2p_mdns: Option<bool>,
+    /// Listen and dial over QUIC as well
+    #[arg(long = "p2p.quic", env = "WEFT_P2P_QUIC", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", help_heading = "Network")]
+    #[serde(rename = "p2p.quic")]
+    pub p2p_quic: Option<bool>,
+    /// File of the key that makes the peer id; made when it is missing [default: p2p.key in the data folder]
+    #[arg(long = "p2p.identity", env = "WEFT_P2P_IDENTITY", value_name = "FILE", help_heading = "Network")]
+    #[serde(rename = "p2p.identity")]
+    pub p2p_identity: Option<PathBuf>,
+
+    /// Columns of every block that a `da` node keeps, and a full node beyond --da.retention; which ones follows from its peer id
+    #[arg(
+        long = "da.custody-count",
+        env = "WEFT_DA_CUSTODY_COUNT",
+        value_name = "COUNT",
+        help_heading = "Data availability"
+    )]
+    #[serde(rename = "da.custody-count")]
+    pub da_custody_count: Option<u16>,
+    /// Bytes of columns that a `da` node keeps, in MiB; the oldest go first
+    #[arg(
+        long = "da.disk-max",
+        env = "WEFT_DA_DISK_MAX",
+        value_name = "MIB",
+        help_heading = "Data availability"
+    )]
+    #[serde(rename = "da.disk-max")]
+    pub da_disk_max: Option<u64>,
+    /// Newest blocks of which a full node keeps all calldata; of older ones blobs of 32 KiB or more go, but for its own columns,
+    /// when enough peers prove that they keep theirs. 0 keeps everything
+    #[arg(
+        long = "da.retention",
+        env = "WEFT_DA_RETENTION",
+        value_name = "BLOCKS",
+        help_heading = "Data availability"
+    )]
+    #[serde(rename = "da.retention")]
+    pub da_retention: Option<u64>,
+    /// Columns that peers must keep before --da.retention deletes, beyond those that reconstruct a blob
+    #[arg(
+        long = "da.retention-margin",
+        env = "WEFT_DA_RETENTION_MARGIN",
+        value_name = "COUNT",
+        help_heading = "Data availability"
+    )]
+    #[serde(rename = "da.retention-margin")]
+    pub da_retention_margin: Option<u16>,
+    /// Peers that must keep each of these columns
+    #[arg(
+        long = "da.retention-peers",
+        env = "WEFT_DA_RETENTION_PEERS",
+        value_name = "COUNT",
+        help_heading = "Data availability"
+    )]
+    #[serde(rename = "da.retention-peers")]
+    pub da_retention_peers: Option<u16>,
+    /// Columns of every block that a light node asks for, one random cell of each; it accepts the block when all come
+    #[arg(
+        long = "light.samples",
+        env = "WEFT_LIGHT_SAMPLES",
+        value_name = "COUNT",
+        help_heading = "Data availability"
+    )]
+    #[serde(rename = "light.samples")]
+    pub light_samples: Option<u16>,
 
     /// Transactions in the pool, executable and queued together
     #[arg(
@@ -388,6 +498,19 @@ pub struct NodeArgs {
     pub log_filter: Option<String>,
 }
 
+/// What a node does with the chain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RoleName {
+    /// Executes.
+    #[default]
+    Full,
+    /// Keeps headers and columns.
+    Da,
+    /// Keeps headers and samples.
+    Light,
+}
+
 /// Shape of log lines on standard error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -399,60 +522,6 @@ pub enum LogFormat {
 }
 
 impl NodeArgs {
-    /// What holds where no source says anything. `dev` changes some of it.
-    pub fn defaults(dev: bool) -> Self {
-        let (pool, store) = (PoolConfig::default(), StoreOptions::default());
-        let extra = LOOPBACK_NAMESPACES.iter().filter(|_| dev);
-        let namespaces: Vec<String> = NAMESPACES.iter().chain(extra).map(ToString::to_string).collect();
-        Self {
-            datadir: None,
-            chain: Some("dev".into()),
-            dev: Some(dev),
-            dev_block_time: None,
-            builder_gaslimit: None,
-            http: Some(dev),
-            http_addr: Some(Ipv4Addr::LOCALHOST.into()),
-            http_port: Some(RPC_PORT),
-            http_api: Some(namespaces.clone()),
-            http_corsdomain: dev.then(|| vec!["*".into()]),
-            ws: Some(dev),
-            ws_addr: None,
-            ws_port: None,
-            ws_api: Some(namespaces),
-            rpc_max_request_size: Some(64),
-            rpc_max_response_size: Some(160),
-            rpc_max_connections: Some(500),
-            rpc_gascap: Some(GAS_CAP),
-            rpc_eth_proof_window: Some(RpcConfig::default().proof_window),
-            txpool_max_count: Some(pool.transactions_max),
-            txpool_max_size: Some(pool.bytes_max / MIB),
-            txpool_max_account_slots: Some(pool.account_slots_max),
-            txpool_pricebump: Some(pool.price_bump_percent),
-            txpool_minimum_priority_fee: Some(0),
-            txpool_max_admission_size: Some(pool.admission_bytes_max / MIB),
-            txpool_max_archive_backlog: Some(pool.backlog_bytes_max / MIB as u64),
-            txpool_admission_threads: None,
-            db_cache_size: Some(store.cache_bytes / MIB),
-            db_min_free: Some(256),
-            checkpoint_interval: Some(if dev { DEV_CHECKPOINT_INTERVAL } else { 0 }),
-            checkpoint_full_every: Some(CHECKPOINT_FULL_EVERY),
-            arweave_gateway: None,
-            arweave_bundler: None,
-            arweave_bundler_payment: None,
-            arweave_embedded: Some(if dev { Embedded::At(DEV_GATEWAY) } else { Embedded::Off }),
-            arweave_wallet: None,
-            arweave_passphrase_file: None,
-            arweave_max_spend: None,
-            arweave_max_spend_per_hour: None,
-            arweave_max_price: None,
-            arweave_confirmations: None,
-            arweave_ar_price_usd: None,
-            metrics: dev.then_some(DEV_METRICS),
-            log_format: Some(LogFormat::Terminal),
-            log_filter: Some("info".into()),
-        }
-    }
-
     /// The interval of the dev sealer.
     pub fn block_time(&self) -> Option<Duration> {
         self.dev_block_time.map(|duration| duration.0)

@@ -1,6 +1,6 @@
 //! Why data cannot be given.
 
-use crate::permanence::NotProven;
+use crate::{PeersError, permanence::NotProven};
 use alloy_primitives::TxHash;
 use weft_erasure::{CheckError, DecodeError, ProofError};
 use weft_primitives::{BlockNumber, ColumnIndex};
@@ -57,6 +57,17 @@ pub enum RetrieveError {
         /// What is wrong.
         source: ProofError,
     },
+    /// What a block commits to is not known here, and peers do not tell.
+    #[error("what block {block} commits to cannot be had now: {source}")]
+    Commitment {
+        /// The block.
+        block: BlockNumber,
+        /// Why.
+        source: PeersError,
+    },
+    /// Peers were asked for, and there is no network.
+    #[error("this node has no network to ask")]
+    NoPeers,
     /// Arweave does not give it now.
     #[error("{tx} does not come from Arweave: {source}")]
     Archive {

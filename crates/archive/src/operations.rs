@@ -5,12 +5,13 @@
 
 use crate::{
     RetrieveError,
-    reader::{BlockReader, all_columns},
+    metrics::RepairMetrics,
+    reader::{BlobReader, BlockReader, all_columns},
 };
 use alloy_primitives::TxHash;
 use weft_erasure::{column_of, data_columns, encode_blob};
 use weft_primitives::{BlobIndex, BlockNumber, ColumnIndex};
-use weft_storage::{ColumnSegment, Store, TxPosition};
+use weft_storage::{ColumnSegment, Store, TxPosition, View};
 
 /// Replaces a transaction's calldata in the body by its data columns, and returns how many bytes the body
 /// had. `None`: unknown transaction, or one without a blob; 0 bytes when it was dropped before.
@@ -51,21 +52,86 @@ pub fn repair(
     let view = store.view();
     let block = BlockReader::open(&view, number)?.ok_or(RetrieveError::Gone(number))?;
     let Some(blob) = block.blobs().nth(index.0 as usize) else { return Ok(Vec::new()) };
-    let body = blob.body()?;
-    let wanted = if body.is_some() { block.geometry().data_shards() } else { 0 };
-    let broken: Vec<ColumnIndex> = all_columns(block.geometry())
-        .skip(wanted)
-        .filter(|column| {
-            let whole = view.column(number, index, *column).ok().flatten();
-            !whole.is_some_and(|whole| {
-                (0..blob.chunk_count()).all(|chunk| blob.admit(&whole, chunk, *column).is_some())
-            })
-        })
-        .collect();
+    let broken = broken_columns(&view, &blob)?;
     if broken.is_empty() {
         return Ok(broken);
     }
-    let encoded = body.map(|body| (encode_blob(block.geometry(), &body), body));
+    let segments = computed(&block, &blob, &broken)?;
+    store.put_columns(&segments)?;
+    RepairMetrics::default().columns_rebuilt.increment(broken.len() as u64);
+    tracing::info!(target: "weft::archive", number, blob = %index, columns = broken.len(), "columns rebuilt");
+    Ok(broken)
+}
+
+/// What a repair of one blob came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum BlobRepair {
+    /// Nothing is wrong.
+    Whole,
+    /// These columns were stored again, or would be.
+    Mended(Vec<ColumnIndex>),
+    /// These columns are damaged or missing, and too little is left to compute them.
+    Lost(Vec<ColumnIndex>),
+}
+
+/// As [`repair`], and says what only others could give. With `dry_run` all is computed and nothing written.
+pub(crate) fn repair_blob(
+    store: &Store,
+    number: BlockNumber,
+    index: BlobIndex,
+    dry_run: bool,
+) -> Result<BlobRepair, RetrieveError> {
+    let outcome = if dry_run {
+        let view = store.view();
+        let block = BlockReader::open(&view, number)?.ok_or(RetrieveError::Gone(number))?;
+        let Some(blob) = block.blobs().nth(index.0 as usize) else { return Ok(BlobRepair::Whole) };
+        let broken = broken_columns(&view, &blob)?;
+        if broken.is_empty() { Ok(broken) } else { computed(&block, &blob, &broken).map(|_| broken) }
+    } else {
+        repair(store, number, index)
+    };
+    match outcome {
+        Ok(columns) if columns.is_empty() => Ok(BlobRepair::Whole),
+        Ok(columns) => Ok(BlobRepair::Mended(columns)),
+        Err(RetrieveError::Missing { .. }) => {
+            let view = store.view();
+            let block = BlockReader::open(&view, number)?.ok_or(RetrieveError::Gone(number))?;
+            let blob = block.blobs().nth(index.0 as usize).ok_or(RetrieveError::Gone(number))?;
+            if !dry_run {
+                RepairMetrics::default().columns_failed.increment(1);
+            }
+            Ok(BlobRepair::Lost(broken_columns(&view, &blob)?))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Columns that ought to be in the shard store and are missing or damaged. Of a blob whose body went because others keep
+/// its columns, those that are noted as held; else all, the data columns only where the body was dropped.
+fn broken_columns(view: &View<'_>, blob: &BlobReader<'_>) -> Result<Vec<ColumnIndex>, RetrieveError> {
+    let (number, geometry) = (blob.position().block, blob.geometry());
+    let has_body = blob.has_body()?;
+    let wanted: Vec<ColumnIndex> = if !has_body && view.dispersed(number)?.is_some() {
+        blob.columns_held(false)?
+    } else {
+        all_columns(geometry).skip(if has_body { geometry.data_shards() } else { 0 }).collect()
+    };
+    let is_broken = |column: &ColumnIndex| {
+        let whole = view.column(number, blob.index, *column).ok().flatten();
+        !whole.is_some_and(|whole| {
+            (0..blob.chunk_count()).all(|chunk| blob.admit(&whole, chunk, *column).is_some())
+        })
+    };
+    Ok(wanted.into_iter().filter(is_broken).collect())
+}
+
+/// These columns of a blob, from its body, else from k others.
+fn computed(
+    block: &BlockReader<'_>,
+    blob: &BlobReader<'_>,
+    columns: &[ColumnIndex],
+) -> Result<Vec<ColumnSegment>, RetrieveError> {
+    let encoded = blob.body()?.map(|body| (encode_blob(block.geometry(), &body), body));
     let (encoded, bytes) = match encoded.filter(|(encoded, _)| encoded.cell_hashes == blob.hashes()) {
         Some(good) => good,
         None => {
@@ -73,17 +139,13 @@ pub fn repair(
             (encode_blob(block.geometry(), &bytes), bytes.into())
         }
     };
-    let segments: Vec<ColumnSegment> = broken
-        .iter()
-        .map(|column| ColumnSegment {
-            block: number,
-            blob: index,
-            column: *column,
-            cells: column_of(&encoded, &bytes, *column),
-        })
-        .collect();
-    store.put_columns(&segments)?;
-    Ok(broken)
+    let segment = |column: &ColumnIndex| ColumnSegment {
+        block: block.number(),
+        blob: blob.index,
+        column: *column,
+        cells: column_of(&encoded, &bytes, *column),
+    };
+    Ok(columns.iter().map(segment).collect())
 }
 
 fn locate<'a>(

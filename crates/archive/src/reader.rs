@@ -7,16 +7,18 @@
 use crate::RetrieveError;
 use alloy_consensus::Transaction as _;
 use alloy_primitives::{B256, Bytes};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 use weft_erasure::{BlockCells, CheckedCell, cell_range, chunks_of, column_of, decode_chunk, encode_blob};
-use weft_primitives::{BlobIndex, BlobRef, BlockNumber, ChunkIndex, ColumnIndex, Geometry, SealedHeader};
+use weft_primitives::{
+    BlobIndex, BlobRef, BlockNumber, ChunkIndex, ColumnIndex, EncodedBlob, Geometry, SealedHeader,
+};
 use weft_storage::{StoredTransaction, TxPosition, View};
 
 /// A block with a commitment, as one snapshot sees it.
 pub(crate) struct BlockReader<'a> {
     view: &'a View<'a>,
     pub(crate) header: SealedHeader,
-    pub(crate) cells: BlockCells,
+    pub(crate) cells: Arc<BlockCells>,
 }
 
 impl<'a> BlockReader<'a> {
@@ -25,7 +27,12 @@ impl<'a> BlockReader<'a> {
         let (Some(header), Some(cells)) = (view.header(number)?, view.block_cells(number)?) else {
             return Ok(None);
         };
-        Ok(Some(Self { view, header, cells }))
+        Ok(Some(Self { view, header, cells: Arc::new(cells) }))
+    }
+
+    /// With a hash table that was compared with this header before.
+    pub(crate) fn with(view: &'a View<'a>, header: SealedHeader, cells: Arc<BlockCells>) -> Self {
+        Self { view, header, cells }
     }
 
     pub(crate) fn number(&self) -> BlockNumber {
@@ -62,6 +69,10 @@ pub(crate) struct BlobReader<'a> {
 }
 
 impl BlobReader<'_> {
+    pub(crate) fn geometry(&self) -> Geometry {
+        self.block.geometry()
+    }
+
     pub(crate) fn position(&self) -> TxPosition {
         TxPosition { block: self.block.number(), index: self.entry.tx_index }
     }
@@ -69,6 +80,12 @@ impl BlobReader<'_> {
     /// The calldata from the body, as it lies there; `None` when it was dropped.
     pub(crate) fn body(&self) -> Result<Option<Bytes>, RetrieveError> {
         body_input(self.block.view, self.position(), self.entry.tx_hash)
+    }
+
+    /// Whether the body is kept.
+    pub(crate) fn has_body(&self) -> Result<bool, RetrieveError> {
+        let stored = self.block.view.transaction(self.position())?;
+        Ok(matches!(stored, Some(StoredTransaction::Whole(_))))
     }
 
     /// Columns that can be had: what the shard store holds, and with a body the data columns.
@@ -111,27 +128,6 @@ impl BlobReader<'_> {
             }
             None => Ok(self.shards(chunk..chunk + 1)?.into()),
         }
-    }
-
-    /// One cell: as stored, else cut or computed from its chunk.
-    pub(crate) fn cell(
-        &self,
-        body: Option<&Bytes>,
-        chunk: usize,
-        column: ColumnIndex,
-    ) -> Result<CheckedCell, RetrieveError> {
-        let geometry = self.block.geometry();
-        if let Some(whole) = self.block.view.column(self.block.number(), self.index, column)?
-            && let Some(cell) = self.admit(&whole, chunk, column)
-        {
-            return Ok(cell);
-        }
-        let bytes = self.chunk_bytes(body, chunk)?;
-        let cell = column_of(&encode_blob(geometry, &bytes), &bytes, column);
-        self.block
-            .cells
-            .check_cell(self.chunk(chunk), column, cell)
-            .map_err(|source| RetrieveError::Check { block: self.block.number(), source })
     }
 
     /// The chunks that hold `bytes`.
@@ -184,6 +180,115 @@ impl BlobReader<'_> {
         }
         Ok(())
     }
+}
+
+/// Walks one column of a block, from blob to blob; what it needs of a blob is read once.
+pub(crate) struct CellCursor {
+    column: ColumnIndex,
+    /// Coded blobs that are in memory, by their place in the block.
+    kept: Vec<Arc<EncodedBlob>>,
+    current: Option<(BlobIndex, BlobColumn)>,
+    recoded: u64,
+}
+
+/// Where the cells of one column of one blob come from.
+struct BlobColumn {
+    /// The column, whole.
+    whole: Option<Bytes>,
+    /// The body.
+    body: Option<Bytes>,
+}
+
+impl CellCursor {
+    /// `kept`: the block's coded blobs, where they are in memory; they are not believed.
+    pub(crate) fn new(column: ColumnIndex, kept: Vec<Arc<EncodedBlob>>) -> Self {
+        Self { column, kept, current: None, recoded: 0 }
+    }
+
+    /// Cells that had to be computed from their chunk.
+    pub(crate) fn recoded(&self) -> u64 {
+        self.recoded
+    }
+
+    /// Consecutive cells from chunk `first` on, cut at the block's end and before `bytes_max` is exceeded; one at least.
+    pub(crate) fn cells(
+        &mut self,
+        block: &BlockReader<'_>,
+        first: ChunkIndex,
+        count: u32,
+        bytes_max: usize,
+    ) -> Result<Vec<Bytes>, RetrieveError> {
+        let outside = |source| RetrieveError::Check { block: block.number(), source };
+        block.cells.hash(first, self.column).map_err(outside)?;
+        let end = first.0.saturating_add(count).min(block.cells.summary().chunk_count);
+        let (mut cells, mut bytes) = (Vec::new(), 0);
+        for chunk in first.0..end {
+            let chunk = ChunkIndex(chunk);
+            bytes += block.cells.cell_bytes(chunk).map_err(outside)?;
+            if bytes > bytes_max && !cells.is_empty() {
+                break;
+            }
+            let blob = block.blob_of_chunk(chunk)?;
+            cells.push(self.cell(&blob, (chunk.0 - blob.entry.first_chunk.0) as usize)?);
+        }
+        Ok(cells)
+    }
+
+    /// One cell: as stored or cut from the body, else computed from its chunk.
+    fn cell(&mut self, blob: &BlobReader<'_>, chunk: usize) -> Result<Bytes, RetrieveError> {
+        if self.current.as_ref().is_none_or(|(index, _)| *index != blob.index) {
+            self.current = Some((blob.index, self.open(blob)?));
+        }
+        let (_, from) = self.current.as_ref().expect("set just now");
+        if let Some(cell) = from.whole.as_ref().and_then(|whole| blob.admit(whole, chunk, self.column)) {
+            return Ok(cell.bytes().clone());
+        }
+        let (geometry, place) = (blob.block.geometry(), blob.chunk(chunk));
+        let check = |cell| blob.block.cells.check_cell(place, self.column, cell);
+        if let Some(body) = &from.body
+            && usize::from(self.column.0) < geometry.data_shards()
+            && let Ok(cell) = check(data_cell(geometry, body, chunk, self.column))
+        {
+            return Ok(cell.bytes().clone());
+        }
+        // Where the column was stored, the body was not read before.
+        let body = if from.body.is_some() { from.body.clone() } else { blob.body()? };
+        let bytes = blob.chunk_bytes(body.as_ref(), chunk)?;
+        let cell = column_of(&encode_blob(geometry, &bytes), &bytes, self.column);
+        self.recoded += 1;
+        let checked =
+            check(cell).map_err(|source| RetrieveError::Check { block: blob.block.number(), source })?;
+        Ok(checked.bytes().clone())
+    }
+
+    fn open(&self, blob: &BlobReader<'_>) -> Result<BlobColumn, RetrieveError> {
+        let geometry = blob.block.geometry();
+        let row = usize::from(self.column.0).checked_sub(geometry.data_shards());
+        let kept = self.kept.get(blob.index.0 as usize).filter(|kept| kept.cell_hashes == blob.hashes());
+        let parity = row.and_then(|row| kept.and_then(|kept| kept.parity.get(row)).cloned());
+        // A column that is noted and unreadable is a missing one.
+        let stored = || blob.block.view.column(blob.block.number(), blob.index, self.column).ok().flatten();
+        let whole = parity.or_else(stored);
+        let body = if whole.is_some() && row.is_some() { None } else { blob.body()? };
+        Ok(BlobColumn { whole, body })
+    }
+}
+
+/// One data cell: a slice of the body, copied only where it ends within the padding.
+fn data_cell(geometry: Geometry, body: &Bytes, chunk: usize, column: ColumnIndex) -> Bytes {
+    let length = geometry.chunk_length(body.len(), chunk);
+    let size = geometry.cell_bytes(length);
+    let chunk_start = chunk * geometry.chunk_bytes();
+    let start = (usize::from(column.0) * size).min(length);
+    let end = (start + size).min(length);
+    let slice = body.slice(chunk_start + start..chunk_start + end);
+    if slice.len() == size {
+        return slice;
+    }
+    let mut padded = Vec::with_capacity(size);
+    padded.extend_from_slice(&slice);
+    padded.resize(size, 0);
+    padded.into()
 }
 
 /// Columns of one blob, each read from the disk once and only when it is needed.

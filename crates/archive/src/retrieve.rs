@@ -1,17 +1,23 @@
 //! Gives blobs, cells and proofs back.
 //!
-//! Sources in order: the body, then the columns in the own shard store, then Arweave where it is set up. All reads of one
+//! Sources in order: the body, then the columns in the own shard store, then any k columns of peers, then Arweave, the last
+//! two where they are set up. In a database without bodies the own columns are the first. All reads of one
 //! request are of one snapshot. Every call blocks on disk and decodes on the caller's thread: use it off the async threads.
 //! A range costs what its chunks cost, plus the block's hash table (`C·n` hashes are checked per request).
 
 use crate::{
-    ArchiveSource, RetrieveError,
-    reader::{BlobReader, BlockReader, body_input},
+    ArchiveSource, CellsRequest, RetrieveError,
+    peers::{BlobPlace, ColumnPeers, PeerSource, own_blob, place_in, place_of},
+    reader::{BlockReader, CellCursor, body_input},
+    serve::held_cells,
 };
-use alloy_primitives::{Bytes, TxHash};
-use weft_erasure::{BlobProof, BlockCells, CellProof, ColumnProof, ProofError, RangeProof};
-use weft_primitives::{BlobIndex, BlockNumber, ChunkIndex, ColumnIndex, SealedHeader};
-use weft_storage::{Store, View};
+use alloy_primitives::{B256, Bytes, TxHash};
+use std::sync::Arc;
+use weft_erasure::{
+    BlobProof, BlockCells, CellProof, CheckError, ColumnProof, ProofError, RangeProof, summary_of_roots,
+};
+use weft_primitives::{BlobIndex, BlockNumber, ChunkIndex, ColumnIndex, DaSummary, SealedHeader};
+use weft_storage::{DatabaseRole, Store, View};
 
 /// Where `da_getBlob` may look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,6 +29,8 @@ pub enum Source {
     Body,
     /// Own columns only, even where the body is kept.
     Shards,
+    /// Peers only, whatever is here.
+    Peers,
     /// Arweave only.
     Archive,
 }
@@ -31,13 +39,20 @@ pub enum Source {
 #[derive(Clone, Debug)]
 pub struct Retriever {
     store: Store,
+    peers: Option<PeerSource>,
     archive: Option<ArchiveSource>,
 }
 
 impl Retriever {
     /// Over one database.
     pub fn new(store: Store) -> Self {
-        Self { store, archive: None }
+        Self { store, peers: None, archive: None }
+    }
+
+    /// With the network as a source. Calls may then wait for peers.
+    pub fn with_peers(self, peers: Arc<dyn ColumnPeers>) -> Self {
+        let peers = Some(PeerSource { store: self.store.clone(), peers });
+        Self { peers, ..self }
     }
 
     /// With Arweave as the last source. Calls may then wait for the network.
@@ -53,12 +68,23 @@ impl Retriever {
         range: Option<(u64, u64)>,
         source: Source,
     ) -> Result<Option<Bytes>, RetrieveError> {
-        if source == Source::Archive {
-            return self.archived(tx, range);
+        match source {
+            Source::Archive => return self.archived(tx, range),
+            Source::Peers => return self.peers_blob(tx, range, false),
+            _ => {}
         }
-        match self.local_blob(tx, range, source) {
+        let local = self.local_blob(tx, range, source);
+        if source != Source::Any || !matches!(local, Ok(None) | Err(RetrieveError::Missing { .. })) {
+            return local;
+        }
+        let near = match (&self.peers, local) {
+            // What the peers lack is what is missing: they were asked for all that is not here.
+            (Some(_), Err(_)) => self.peers_blob(tx, range, true),
+            (_, local) => local,
+        };
+        match near {
             missing @ (Ok(None) | Err(RetrieveError::Missing { .. }))
-                if source == Source::Any && self.may_be_archived(tx, missing.is_err())? =>
+                if self.may_be_archived(tx, missing.is_err())? =>
             {
                 match (self.archived(tx, range), missing) {
                     (Ok(Some(bytes)), _) => Ok(Some(bytes)),
@@ -71,8 +97,64 @@ impl Retriever {
                     }
                 }
             }
-            local => local,
+            near => near,
         }
+    }
+
+    /// As [`Self::blob`], of a block of which only the header may be here: what it commits to is learnt from peers first.
+    pub fn blob_in(
+        &self,
+        number: BlockNumber,
+        tx: TxHash,
+        range: Option<(u64, u64)>,
+        source: Source,
+    ) -> Result<Option<Bytes>, RetrieveError> {
+        self.learn(number)?;
+        match (self.blob(tx, range, source)?, &self.peers) {
+            // Below a restored block transactions are not indexed, and what the block commits to is known.
+            (None, Some(peers)) if matches!(source, Source::Any | Source::Peers) => {
+                let place = place_in(&self.store.view(), number, tx)?;
+                place.map(|place| from_place(peers, &place, range, source == Source::Any)).transpose()
+            }
+            (found, _) => Ok(found),
+        }
+    }
+
+    /// Learns from peers what a block commits to, its blobs and column roots, and keeps it; in a database without bodies.
+    /// Whether it was new. [`RetrieveError::Commitment`] when nobody tells it truly.
+    pub fn learn(&self, number: BlockNumber) -> Result<bool, RetrieveError> {
+        match &self.peers {
+            Some(peers) => peers.learn(number),
+            None => Ok(false),
+        }
+    }
+
+    /// From peers, each cell proven by the header; with `own`, after what is here.
+    fn peers_blob(
+        &self,
+        tx: TxHash,
+        range: Option<(u64, u64)>,
+        own: bool,
+    ) -> Result<Option<Bytes>, RetrieveError> {
+        let peers = self.peers.as_ref().ok_or(RetrieveError::NoPeers)?;
+        let place = place_of(&self.store.view(), tx)?;
+        place.map(|place| from_place(peers, &place, range, own)).transpose()
+    }
+
+    /// From the columns of a database without bodies.
+    fn held_blob(
+        &self,
+        view: &View<'_>,
+        tx: TxHash,
+        range: Option<(u64, u64)>,
+        source: Source,
+    ) -> Result<Option<Bytes>, RetrieveError> {
+        let Some(place) = place_of(view, tx)? else { return Ok(None) };
+        if source == Source::Body {
+            return Err(RetrieveError::BodyDropped { tx });
+        }
+        let bytes = clamp(tx, place.entry.length, range)?;
+        if bytes.is_empty() { Ok(Some(Bytes::new())) } else { own_blob(view, &place, bytes).map(Some) }
     }
 
     /// Whether it is worth asking Arweave. Of a transaction that is unknown here only where its blob is noted as permanent,
@@ -97,6 +179,9 @@ impl Retriever {
         source: Source,
     ) -> Result<Option<Bytes>, RetrieveError> {
         let view = self.store.view();
+        if view.role()? == DatabaseRole::Da {
+            return self.held_blob(&view, tx, range, source);
+        }
         let Some(position) = view.tx_position(tx)? else { return Ok(None) };
         let Some(summary) = view.da_summary(position.block)? else { return Ok(None) };
         let Some(entry) = summary.blobs.iter().find(|blob| blob.tx_index == position.index) else {
@@ -129,7 +214,24 @@ impl Retriever {
     ) -> Result<Option<(SealedHeader, BlockCells)>, RetrieveError> {
         let view = self.store.view();
         let opened = BlockReader::open(&view, number)?;
-        Ok(opened.map(|block| (block.header, block.cells)))
+        Ok(opened.map(|block| (block.header, Arc::unwrap_or_clone(block.cells))))
+    }
+
+    /// What a block commits to, compared with its header, in a database of any role: below a restored block and without
+    /// bodies too. `None`: no such block, or one whose blobs are not known here (see [`Self::learn`]).
+    pub fn summary(&self, number: BlockNumber) -> Result<Option<(SealedHeader, DaSummary)>, RetrieveError> {
+        let view = self.store.view();
+        let (Some(header), Some(stored)) = (view.header(number)?, view.da_summary(number)?) else {
+            return Ok(None);
+        };
+        let failed = |source| RetrieveError::Check { block: number, source };
+        let found = summary_of_roots(stored.geometry, stored.blobs.clone(), stored.column_roots.clone())
+            .map_err(failed)?;
+        if *header.extra_data != found.da_root[..] || found != stored {
+            let expected = B256::try_from(header.extra_data.as_ref()).unwrap_or_default();
+            return Err(failed(CheckError::DaRoot { expected, found: stored.da_root }));
+        }
+        Ok(Some((header, stored)))
     }
 
     /// Columns of a blob that can be had here; the data columns where the body is kept.
@@ -161,7 +263,8 @@ impl Retriever {
             .map_err(proof_error(number))
     }
 
-    /// Up to `count` consecutive cells of a column with one proof (`da_cells`), at least one.
+    /// Up to `count` consecutive cells of a column with one proof (`da_cells`), at least one. In a database without bodies
+    /// those that are held, at most 1 MiB of them, or `None`.
     pub fn range_proof(
         &self,
         number: BlockNumber,
@@ -170,6 +273,11 @@ impl Retriever {
         count: u32,
     ) -> Result<Option<RangeProof>, RetrieveError> {
         let view = self.store.view();
+        if view.role()? == DatabaseRole::Da {
+            let Some(header) = view.header(number)? else { return Ok(None) };
+            let request = CellsRequest { block: header.hash(), column, first, count };
+            return Ok(held_cells(&view, &header, &request)?.map(|proven| proven.range));
+        }
         let Some(block) = BlockReader::open(&view, number)? else { return Ok(None) };
         let cells = cells(&block, column, first, count.max(1))?;
         RangeProof::new(&block.cells, column, first, cells).map(Some).map_err(proof_error(number))
@@ -197,6 +305,16 @@ impl Retriever {
     }
 }
 
+fn from_place(
+    peers: &PeerSource,
+    place: &BlobPlace,
+    range: Option<(u64, u64)>,
+    own: bool,
+) -> Result<Bytes, RetrieveError> {
+    let bytes = clamp(place.entry.tx_hash, place.entry.length, range)?;
+    if bytes.is_empty() { Ok(Bytes::new()) } else { peers.blob(place, bytes, own) }
+}
+
 fn open<'a>(view: &'a View<'a>, number: BlockNumber) -> Result<BlockReader<'a>, RetrieveError> {
     BlockReader::open(view, number)?.ok_or(RetrieveError::Gone(number))
 }
@@ -210,30 +328,14 @@ fn clamp(tx: TxHash, all: u64, range: Option<(u64, u64)>) -> Result<std::ops::Ra
     Ok(offset..offset.saturating_add(length).min(all))
 }
 
-/// Consecutive cells of a column, cut at the block's end. Bodies are read once per blob.
+/// Consecutive cells of a column, cut at the block's end.
 fn cells(
     block: &BlockReader<'_>,
     column: ColumnIndex,
     first: ChunkIndex,
     count: u32,
 ) -> Result<Vec<Bytes>, RetrieveError> {
-    let outside = |source| RetrieveError::Check { block: block.number(), source };
-    block.cells.hash(first, column).map_err(outside)?;
-    let end = first.0.saturating_add(count).min(block.cells.summary().chunk_count);
-    let mut cells = Vec::new();
-    let mut current: Option<(BlobReader<'_>, Option<Bytes>)> = None;
-    for chunk in first.0..end {
-        let blob = block.blob_of_chunk(ChunkIndex(chunk))?;
-        if current.as_ref().is_none_or(|(current, _)| current.index != blob.index) {
-            let body = blob.body()?;
-            current = Some((blob, body));
-        }
-        if let Some((blob, body)) = &current {
-            let within = (chunk - blob.entry.first_chunk.0) as usize;
-            cells.push(blob.cell(body.as_ref(), within, column)?.bytes().clone());
-        }
-    }
-    Ok(cells)
+    CellCursor::new(column, Vec::new()).cells(block, first, count, usize::MAX)
 }
 
 fn proof_error(block: BlockNumber) -> impl Fn(ProofError) -> RetrieveError {

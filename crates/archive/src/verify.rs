@@ -70,7 +70,10 @@ pub fn verify_block(store: &Store, number: BlockNumber) -> Result<Option<BlockRe
     let mut report = BlockReport::default();
     let block = match BlockReader::open(&view, number) {
         Ok(Some(block)) => block,
-        Ok(None) | Err(RetrieveError::Storage(StorageError::BodyNotKept { .. })) => return Ok(None),
+        Ok(None)
+        | Err(RetrieveError::Storage(StorageError::BodyNotKept { .. } | StorageError::HeadersOnly(_))) => {
+            return Ok(None);
+        }
         Err(RetrieveError::Storage(StorageError::Commitment { block, source })) => {
             report.problems.push(Problem::Block { block, reason: source.to_string() });
             return Ok(Some(report));
@@ -98,7 +101,8 @@ pub fn verify_block(store: &Store, number: BlockNumber) -> Result<Option<BlockRe
                 report.problems.push(Problem::Column { block: number, blob: blob.index, column });
             }
         }
-        if !whole && blob.shards(0..blob.chunk_count()).is_err() {
+        let elsewhere = body.is_none() && view.dispersed(number)?.is_some();
+        if !whole && !elsewhere && blob.shards(0..blob.chunk_count()).is_err() {
             report.problems.push(Problem::Lost { block: number, tx: blob.entry.tx_hash });
         }
     }

@@ -9,16 +9,15 @@
 use crate::{
     attributes::{next_attributes, unix_seconds},
     metrics::SealerMetrics,
+    task::Task,
 };
 use alloy_primitives::Address;
-use parking_lot::Mutex;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 use tokio::{
     sync::{Notify, broadcast::error::RecvError},
-    task::JoinHandle,
     time::{Interval, MissedTickBehavior, interval, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -96,15 +95,13 @@ impl SealerError {
 /// Handle to a running dev sealer. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct DevSealer {
-    stop: CancellationToken,
-    ended: CancellationToken,
-    task: Arc<Mutex<Option<JoinHandle<()>>>>,
+    task: Task,
 }
 
 impl DevSealer {
     /// Starts sealing. To be called within a tokio runtime.
     pub fn spawn(config: DevSealerConfig, spec: Arc<ChainSpec>, engine: EngineHandle, pool: Pool) -> Self {
-        let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
+        let stop = CancellationToken::new();
         let arrivals = Arc::new(Notify::new());
         let worker = Worker {
             config,
@@ -115,29 +112,21 @@ impl DevSealer {
             stop: stop.clone(),
             metrics: SealerMetrics::default(),
         };
-        let (watch_stop, guard) = (stop.clone(), ended.clone().drop_guard());
-        let task = tokio::spawn(async move {
-            let _guard = guard;
+        let watch_stop = stop.clone();
+        let task = Task::spawn("sealer", stop, async move {
             tokio::join!(worker.run(), flag_arrivals(pool, arrivals, watch_stop));
         });
-        Self { stop, ended, task: Arc::new(Mutex::new(Some(task))) }
+        Self { task }
     }
 
     /// Returns when the sealer has ended: by [`Self::shutdown`], or because the engine cannot go on.
     pub async fn stopped(&self) {
-        self.ended.cancelled().await;
+        self.task.stopped().await;
     }
 
     /// Finishes the block under way and stops. Safe to call more than once.
     pub async fn shutdown(&self) {
-        self.stop.cancel();
-        let task = self.task.lock().take();
-        if let Some(task) = task
-            && let Err(error) = task.await
-        {
-            error!(target: "weft::sealer", %error, "sealer task failed");
-        }
-        self.ended.cancelled().await;
+        self.task.shutdown().await;
     }
 }
 

@@ -93,6 +93,28 @@ pub fn range_proof(leaves: &[B256], range: Range<usize>) -> Result<Vec<B256>, Me
     Ok(proof)
 }
 
+/// The audit path of leaf `index` of a tree of `size` leaves out of the range proof of that leaf alone: the same hashes in the
+/// other order.
+pub fn audit_path_of_range(index: usize, size: usize, proof: &[B256]) -> Result<Vec<B256>, MerkleError> {
+    inside(&(index..index + 1), size)?;
+    let need = path_length(index, size);
+    if proof.len() != need {
+        return Err(MerkleError::PathLength { have: proof.len(), need });
+    }
+    // From the root down: left siblings come first and in this order, right ones after them from the leaf up.
+    let (mut left, mut right) = (proof.iter(), proof.iter().rev());
+    let mut path = Vec::with_capacity(need);
+    let (mut size, mut index) = (size, index);
+    while size > 1 {
+        let half = split(size);
+        let sibling = if index < half { right.next() } else { left.next() };
+        path.extend(sibling.copied());
+        (size, index) = if index < half { (half, index) } else { (size - half, index - half) };
+    }
+    path.reverse();
+    Ok(path)
+}
+
 /// The root of a tree of `size` leaves that holds `covered` from leaf `first` on, with this range proof.
 pub fn root_from_range(
     covered: &[B256],
@@ -116,7 +138,7 @@ fn split(size: usize) -> usize {
     size.next_power_of_two() / 2
 }
 
-fn inside(range: &Range<usize>, size: usize) -> Result<(), MerkleError> {
+pub(crate) fn inside(range: &Range<usize>, size: usize) -> Result<(), MerkleError> {
     if range.start < range.end && range.end <= size {
         Ok(())
     } else {
@@ -138,11 +160,11 @@ fn disjoint(a: &Range<usize>, b: &Range<usize>) -> bool {
     a.end <= b.start || b.end <= a.start
 }
 
-fn covers(outer: &Range<usize>, inner: &Range<usize>) -> bool {
+pub(crate) fn covers(outer: &Range<usize>, inner: &Range<usize>) -> bool {
     outer.start <= inner.start && inner.end <= outer.end
 }
 
-fn halves(tree: &Range<usize>) -> (Range<usize>, Range<usize>) {
+pub(crate) fn halves(tree: &Range<usize>) -> (Range<usize>, Range<usize>) {
     let middle = tree.start + split(tree.len());
     (tree.start..middle, middle..tree.end)
 }
@@ -194,6 +216,20 @@ mod tests {
 
     fn leaves(size: usize) -> Vec<B256> {
         (0..size).map(|i| leaf(&i.to_be_bytes())).collect()
+    }
+
+    #[test]
+    fn a_range_proof_of_one_leaf_is_its_audit_path_in_another_order() {
+        for size in 1..40 {
+            let leaves = leaves(size);
+            for index in 0..size {
+                let proof = range_proof(&leaves, index..index + 1).unwrap();
+                let path = audit_path_of_range(index, size, &proof).unwrap();
+                assert_eq!(path, audit_path(&leaves, index).unwrap(), "leaf {index} of {size}");
+                assert!(audit_path_of_range(index, size, &[proof, vec![B256::ZERO]].concat()).is_err());
+            }
+            assert!(audit_path_of_range(size, size, &[]).is_err());
+        }
     }
 
     /// Known answers of certificate-transparency's reference tree (RFC 6962's seven sample leaves).

@@ -1,6 +1,6 @@
 //! The lines on standard output that a person sees first, and that a script can read: what runs, where, what to try.
 //!
-//! Each line after the first begins with a word in the first column: `data`, `http`, `websocket`, `metrics`, `arweave`,
+//! Each line after the first begins with a word in the first column: `data`, `http`, `websocket`, `metrics`, `arweave`, `network`,
 //! `blocks`, `accounts`, `key`, `try`.
 
 use crate::PermanenceConfig;
@@ -24,13 +24,20 @@ pub(crate) struct Banner<'a> {
     pub(crate) websocket: Option<SocketAddr>,
     pub(crate) metrics: Option<SocketAddr>,
     pub(crate) arweave: Arweave<'a>,
+    /// Where peers find this node.
+    pub(crate) network: Option<String>,
     pub(crate) sealing: Option<SealMode>,
     /// Whether the well-known accounts are funded here.
     pub(crate) dev_accounts: bool,
 }
 
 /// An address, or how to get one.
-struct At(&'static str, Option<SocketAddr>, &'static str, &'static str);
+pub(crate) struct At(
+    pub(crate) &'static str,
+    pub(crate) Option<SocketAddr>,
+    pub(crate) &'static str,
+    pub(crate) &'static str,
+);
 
 impl fmt::Display for At {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -78,6 +85,10 @@ impl fmt::Display for Banner<'_> {
         writeln!(f, "  websocket  {}", At("ws", self.websocket, "", "--ws"))?;
         writeln!(f, "  metrics    {}", At("http", self.metrics, "/metrics", "--metrics"))?;
         writeln!(f, "  arweave    {}", self.arweave)?;
+        match &self.network {
+            Some(address) => writeln!(f, "  network    {address}")?,
+            None => writeln!(f, "  network    off, --p2p turns it on")?,
+        }
         match self.sealing {
             Some(SealMode::Instant) => writeln!(f, "  blocks     sealed as soon as there are transactions")?,
             Some(SealMode::Interval(time)) => writeln!(f, "  blocks     one every {time:?}")?,
@@ -100,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dev_node_introduces_itself_in_eleven_lines() {
+    fn a_dev_node_introduces_itself_in_twelve_lines() {
         let address = Some(SocketAddr::from(([127, 0, 0, 1], 8545)));
         let permanence = PermanenceConfig::default();
         let banner = Banner {
@@ -112,11 +123,12 @@ mod tests {
             websocket: address,
             metrics: None,
             arweave: Arweave { embedded: Some("http://127.0.0.1:1984".to_owned()), config: &permanence },
+            network: None,
             sealing: Some(SealMode::Instant),
             dev_accounts: true,
         };
         let text = banner.to_string();
-        assert_eq!(text.lines().count(), 11, "{text}");
+        assert_eq!(text.lines().count(), 12, "{text}");
         assert!(text.contains("\n  http       http://127.0.0.1:8545\n"), "{text}");
         assert!(text.contains("\n  metrics    off, --metrics turns it on\n"), "{text}");
         assert!(text.contains("\n  arweave    http://127.0.0.1:1984 embedded · no checkpoints\n"), "{text}");

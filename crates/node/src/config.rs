@@ -6,9 +6,10 @@ use weft_arweave::client::Url;
 use weft_chainspec::ChainSpec;
 use weft_consensus::DevSealerConfig;
 use weft_engine::EngineConfig;
+use weft_p2p::NetworkConfig;
 use weft_pool::PoolConfig;
 use weft_rpc::RpcConfig;
-use weft_storage::StoreOptions;
+use weft_storage::{CustodyPolicy, StoreOptions};
 
 /// The database, inside of the data folder.
 pub const DB_FOLDER: &str = "db";
@@ -28,6 +29,10 @@ pub struct NodeConfig {
     pub rpc: Vec<RpcConfig>,
     /// Where metrics, health and readiness are served.
     pub metrics: Option<SocketAddr>,
+    /// Peers; `None`: no network. `sealers` names whose blocks are followed when this node does not seal.
+    pub network: Option<NetworkConfig>,
+    /// When old bodies are given up to peers; `None`: never. Needs `network`, whose `custody_count` says what stays.
+    pub retention: Option<RetentionSettings>,
     /// The pool's limits.
     pub pool: PoolConfig,
     /// The engine's limits.
@@ -36,6 +41,15 @@ pub struct NodeConfig {
     pub store: StoreOptions,
     /// Arweave.
     pub permanence: PermanenceConfig,
+}
+
+/// When bodies go, and how much of them others must keep.
+#[derive(Clone, Copy, Debug)]
+pub struct RetentionSettings {
+    /// Newest blocks whose bodies are kept.
+    pub window_blocks: NonZeroU64,
+    /// What peers must prove.
+    pub policy: CustodyPolicy,
 }
 
 /// Whom of Arweave the node talks to, and what for.

@@ -5,18 +5,17 @@ use crate::{
     backlog::watch_backlog,
     banner::{Arweave, Banner},
     follow::follow,
-    health::Health,
-    operations::Operations,
+    monitoring::{Monitoring, MonitoringArgs},
+    network::{Network, NetworkArgs},
     permanence::{Permanence, PermanenceArgs},
-    process::ProcessReader,
 };
 use eyre::{Context, Result};
 use std::{net::SocketAddr, sync::Arc};
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
-use weft_archive::{BLOB_ARCHIVE, BlobArchive, ParityCache, permanence::CHECKPOINT};
-use weft_consensus::{DevSealer, DevSealerConfig};
+use weft_archive::{BLOB_ARCHIVE, BlobArchive, ParityCache, RETENTION, permanence::CHECKPOINT};
+use weft_consensus::{DevSealer, DevSealerConfig, SyncProgress};
 use weft_engine::{Engine, EngineHandle, init_genesis};
 use weft_evm::Evm;
 use weft_pool::{Pool, PoolConfig};
@@ -41,11 +40,10 @@ pub struct Node {
     engine: EngineHandle,
     stages: Stages,
     permanence: Permanence,
+    network: Network,
     rpc: Vec<RpcServer>,
-    operations: Option<Operations>,
     sealer: Option<DevSealer>,
-    health: JoinHandle<()>,
-    stop_health: CancellationToken,
+    monitoring: Monitoring,
 }
 
 impl Node {
@@ -71,17 +69,19 @@ impl Node {
             head: stages.head.clone(),
         };
         let permanence = Permanence::start(permanence).await?;
+        let network = start_network(&config, &store, &pool, &engine, &stages).await?;
         let (readiness, ready) = watch::channel(Readiness::Starting);
         let parts = RpcParts {
             spec: Arc::clone(&config.spec),
-            retriever: permanence.retriever(),
+            retriever: network.with_peers(permanence.retriever()),
             permanence: permanence.parts(),
+            network: network.parts(),
             store,
             pool: pool.clone(),
             engine: engine.clone(),
             evm: Evm::new(Arc::clone(&config.spec)),
             stages: stage_names(&config),
-            readiness: ready.clone(),
+            readiness: ready,
             client_version: client_version(),
         };
         let mut rpc = Vec::with_capacity(config.rpc.len());
@@ -89,27 +89,21 @@ impl Node {
             let context = Arc::new(RpcContext::new(parts.clone(), server.clone())?);
             rpc.push(RpcServer::start(context).await?);
         }
-        let operations = match config.metrics {
-            Some(address) => {
-                let process = ProcessReader::new(config.datadir.clone());
-                Some(Operations::start(address, recorder, process, ready).await?)
-            }
-            None => None,
-        };
-        let stop_health = CancellationToken::new();
-        let health = Health {
-            datadir: config.datadir.clone(),
+        let monitoring = MonitoringArgs {
+            datadir: &config.datadir,
             reserve_bytes: config.store.disk_reserve_bytes,
+            metrics: config.metrics,
+            recorder,
             readiness,
         };
-        let health = tokio::spawn(health.run(stop_health.clone()));
+        let monitoring = Monitoring::start(monitoring).await?;
         let sealer = config
             .sealer
             .clone()
             .map(|sealer| DevSealerConfig { first_at_once, ..sealer })
             .map(|sealer| DevSealer::spawn(sealer, Arc::clone(&config.spec), engine.clone(), pool));
         info!(target: "weft::node", chain = config.chain_name, datadir = %config.datadir.display(), "started");
-        Ok(Self { config, engine, stages, permanence, rpc, operations, sealer, health, stop_health })
+        Ok(Self { config, engine, stages, permanence, network, rpc, monitoring, sealer })
     }
 
     /// The lines that introduce the node to a person.
@@ -129,12 +123,18 @@ impl Node {
             datadir: &self.config.datadir,
             http: server(|config| config.http),
             websocket: server(|config| config.websocket),
-            metrics: self.operations.as_ref().map(Operations::address),
+            metrics: self.monitoring.address(),
             arweave: Arweave { embedded: self.permanence.embedded(), config: &self.config.permanence },
+            network: self.network.address(),
             sealing: self.config.sealer.as_ref().map(|sealer| sealer.mode),
             dev_accounts: self.config.rpc.iter().any(|config| !config.dev_keys.is_empty()),
         }
         .to_string()
+    }
+
+    /// How far the node is that catches up with a sealer; `None`: it follows nobody.
+    pub fn sync_progress(&self) -> Option<watch::Receiver<SyncProgress>> {
+        self.network.progress()
     }
 
     /// Returns when a part that the node cannot do without has ended.
@@ -148,23 +148,23 @@ impl Node {
         tokio::select! {
             () = self.engine.stopped() => Stopped::Failed("the engine"),
             () = sealer => Stopped::Failed("the sealer"),
+            () = self.network.stopped() => Stopped::Failed("the follower"),
         }
     }
 
     /// Stops all parts in the reverse order of their start; each finishes what it took on.
-    pub async fn shutdown(self) {
-        // Readiness goes first, so that nobody is sent here any more.
-        self.stop_health.cancel();
-        let _ = self.health.await;
+    pub async fn shutdown(mut self) {
+        self.monitoring.leave().await;
         if let Some(sealer) = self.sealer {
             sealer.shutdown().await;
         }
-        if let Some(operations) = self.operations {
-            operations.stop().await;
-        }
+        self.monitoring.stop().await;
+        // Whoever waits for peers hears that they are not asked any more.
+        self.network.stop_fetching();
         for server in self.rpc.into_iter().rev() {
             server.stop().await;
         }
+        self.network.stop().await;
         self.permanence.stop().await;
         self.engine.shutdown().await;
         self.stages.stop().await;
@@ -180,6 +180,8 @@ struct Stages {
     backlog: JoinHandle<()>,
     /// The newest canonical block.
     head: watch::Receiver<BlockNumHash>,
+    /// Coded blobs of the newest blocks.
+    parity: ParityCache,
     stop: CancellationToken,
 }
 
@@ -193,11 +195,11 @@ impl Stages {
         let pipeline = Pipeline::new(store.clone())
             .with(BlobArchive::new(parity.clone()))
             .run(followed.clone(), stop.clone());
-        let follower = tokio::spawn(follow(engine.clone(), events, parity, head));
+        let follower = tokio::spawn(follow(engine.clone(), events, parity.clone(), head));
         let progress = pipeline.watch()[0].clone();
         let backlog =
             watch_backlog(store.clone(), pool.clone(), limits.backlog_bytes_max, followed.clone(), progress);
-        Self { pipeline, follower, backlog: tokio::spawn(backlog), head: followed, stop }
+        Self { pipeline, follower, backlog: tokio::spawn(backlog), head: followed, parity, stop }
     }
 
     /// To be called when the engine has stopped, which ends the follower.
@@ -210,13 +212,38 @@ impl Stages {
     }
 }
 
+/// The network, where it is on.
+async fn start_network(
+    config: &NodeConfig,
+    store: &Store,
+    pool: &Pool,
+    engine: &EngineHandle,
+    stages: &Stages,
+) -> Result<Network> {
+    let Some(network) = &config.network else { return Ok(Network::default()) };
+    let args = NetworkArgs {
+        config: network,
+        spec: &config.spec,
+        store,
+        pool,
+        limits: &config.pool,
+        engine,
+        parity: stages.parity.clone(),
+        head: stages.head.clone(),
+        retention: config.retention,
+        seals: config.sealer.is_some(),
+    };
+    Network::start(args).await
+}
+
 /// What `da_status` shows the progress of.
 fn stage_names(config: &NodeConfig) -> Vec<StageId> {
     let checkpoints = config.permanence.checkpoints.filter(|_| !config.permanence.is_off());
-    [BLOB_ARCHIVE].into_iter().chain(checkpoints.map(|_| CHECKPOINT)).collect()
+    let more = [checkpoints.map(|_| CHECKPOINT), config.retention.map(|_| RETENTION)];
+    [BLOB_ARCHIVE].into_iter().chain(more.into_iter().flatten()).collect()
 }
 
 /// `web3_clientVersion`, in the form that other clients use.
-fn client_version() -> String {
+pub(crate) fn client_version() -> String {
     format!("weft/v{}/{}-{}", env!("CARGO_PKG_VERSION"), std::env::consts::OS, std::env::consts::ARCH)
 }

@@ -38,6 +38,8 @@ fn config(datadir: &Path) -> NodeConfig {
         }),
         rpc: vec![RpcConfig { address: free, namespaces, call_timeout: DEADLINE, ..RpcConfig::default() }],
         metrics: None,
+        network: None,
+        retention: None,
         pool: PoolConfig::default(),
         engine: EngineConfig::default(),
         store: StoreOptions { disk_reserve_bytes: 1 << 20, ..StoreOptions::default() },

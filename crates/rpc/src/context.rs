@@ -2,7 +2,7 @@
 
 use crate::{
     BlockDigest, Filters, Head, RpcConfig, RpcError, dev::DevAccounts, metrics::RpcMetrics,
-    pending::PendingCache, permanence::PermanenceParts,
+    network::NetworkParts, pending::PendingCache, permanence::PermanenceParts,
 };
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
@@ -42,6 +42,8 @@ pub struct RpcParts {
     pub retriever: Retriever,
     /// Arweave.
     pub permanence: PermanenceParts,
+    /// Peers.
+    pub network: NetworkParts,
     /// Stages whose progress `da_status` shows.
     pub stages: Vec<StageId>,
     /// What `/ready` answers.

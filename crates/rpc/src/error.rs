@@ -120,7 +120,8 @@ impl From<weft_storage::StorageError> for RpcError {
             weft_storage::StorageError::BodyDropped(transaction, missing) => {
                 Self::DataMissing { transaction, missing }
             }
-            error @ weft_storage::StorageError::BodyNotKept { .. } => Self::PrunedHistory(error),
+            error @ (weft_storage::StorageError::BodyNotKept { .. }
+            | weft_storage::StorageError::HeadersOnly(_)) => Self::PrunedHistory(error),
             error @ weft_storage::StorageError::StateNotKept { .. } => Self::Rejected(error.to_string()),
             error => Self::internal(error),
         }
@@ -140,12 +141,12 @@ impl From<weft_archive::RetrieveError> for RpcError {
             RetrieveError::Missing { tx, missing } => Self::DataMissing { transaction: tx, missing },
             // The data exists, and not in the source that was asked for.
             RetrieveError::BodyDropped { .. } => Self::Coded { code: -32010, message: error.to_string() },
-            RetrieveError::Storage(weft_storage::StorageError::BodyNotKept { .. }) => {
-                Self::Coded { code: -32010, message: error.to_string() }
-            }
-            RetrieveError::Archive { .. } | RetrieveError::NotProven { .. } => {
-                Self::Coded { code: -32010, message: error.to_string() }
-            }
+            RetrieveError::Storage(
+                weft_storage::StorageError::BodyNotKept { .. } | weft_storage::StorageError::HeadersOnly(_),
+            ) => Self::Coded { code: -32010, message: error.to_string() },
+            RetrieveError::Commitment { .. }
+            | RetrieveError::Archive { .. }
+            | RetrieveError::NotProven { .. } => Self::Coded { code: -32010, message: error.to_string() },
             RetrieveError::OutOfRange { .. } => Self::InvalidParams(error.to_string()),
             error => Self::internal(error),
         }

@@ -7,7 +7,7 @@
 //! answered with a timeout. Results are turned into JSON on the same blocking thread, within the
 //! response limit.
 
-use crate::{Args, RpcContext, RpcError};
+use crate::{Args, RpcContext, RpcError, Serving};
 use jsonrpsee::{
     PendingSubscriptionSink, RpcModule,
     server::RegisterMethodError,
@@ -22,14 +22,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub type Json = Box<RawValue>;
 
 /// Collects the methods of all served namespaces.
-pub struct Registrar {
-    module: RpcModule<Arc<RpcContext>>,
+pub struct Registrar<C = RpcContext> {
+    module: RpcModule<Arc<C>>,
     failure: Option<RegisterMethodError>,
 }
 
-impl Registrar {
+impl<C: Serving> Registrar<C> {
     /// An empty set over `context`.
-    pub fn new(context: Arc<RpcContext>) -> Self {
+    pub fn new(context: Arc<C>) -> Self {
         Self { module: RpcModule::new(context), failure: None }
     }
 
@@ -38,12 +38,12 @@ impl Registrar {
         &mut self,
         name: &'static str,
         args_max: usize,
-        handler: fn(&RpcContext, &Args<'_>) -> Result<R, RpcError>,
+        handler: fn(&C, &Args<'_>) -> Result<R, RpcError>,
     ) {
         let outcome =
             self.module.register_method(name, move |params, context, _| -> Result<Json, ErrorObjectOwned> {
                 let args = Args::parse(params.as_str(), args_max)?;
-                Ok(to_json(&handler(context, &args)?, context.config.response_bytes_max)?)
+                Ok(to_json(&handler(context, &args)?, context.config().response_bytes_max)?)
             });
         let outcome = outcome.map(|_| ());
         self.note(outcome);
@@ -54,9 +54,9 @@ impl Registrar {
         &mut self,
         name: &'static str,
         args_max: usize,
-        handler: fn(&RpcContext, &Args<'_>) -> Result<R, RpcError>,
+        handler: fn(&C, &Args<'_>) -> Result<R, RpcError>,
     ) {
-        self.blocking(name, args_max, |context| &context.read_permits, handler);
+        self.blocking(name, args_max, C::read_permits, handler);
     }
 
     /// A method that runs the EVM, or scans a range of blocks.
@@ -64,17 +64,14 @@ impl Registrar {
         &mut self,
         name: &'static str,
         args_max: usize,
-        handler: fn(&RpcContext, &Args<'_>) -> Result<R, RpcError>,
+        handler: fn(&C, &Args<'_>) -> Result<R, RpcError>,
     ) {
-        self.blocking(name, args_max, |context| &context.execute_permits, handler);
+        self.blocking(name, args_max, C::execute_permits, handler);
     }
 
     /// A method that waits for something.
-    pub fn asynchronous<R, Fut>(
-        &mut self,
-        name: &'static str,
-        handler: fn(Arc<RpcContext>, Params<'static>) -> Fut,
-    ) where
+    pub fn asynchronous<R, Fut>(&mut self, name: &'static str, handler: fn(Arc<C>, Params<'static>) -> Fut)
+    where
         R: Serialize + Clone + Send + 'static,
         Fut: Future<Output = Result<R, RpcError>> + Send + 'static,
     {
@@ -90,7 +87,7 @@ impl Registrar {
     pub fn subscription<Fut>(
         &mut self,
         [subscribe, notification, unsubscribe]: [&'static str; 3],
-        handler: fn(Arc<RpcContext>, Params<'static>, PendingSubscriptionSink) -> Fut,
+        handler: fn(Arc<C>, Params<'static>, PendingSubscriptionSink) -> Fut,
     ) where
         Fut: Future<Output = ()> + Send + 'static,
     {
@@ -105,7 +102,7 @@ impl Registrar {
     }
 
     /// The finished module; fails when a name was registered twice.
-    pub fn finish(self) -> Result<RpcModule<Arc<RpcContext>>, RegisterMethodError> {
+    pub fn finish(self) -> Result<RpcModule<Arc<C>>, RegisterMethodError> {
         match self.failure {
             Some(failure) => Err(failure),
             None => Ok(self.module),
@@ -122,16 +119,16 @@ impl Registrar {
         &mut self,
         name: &'static str,
         args_max: usize,
-        permits: fn(&RpcContext) -> &Arc<Semaphore>,
-        handler: fn(&RpcContext, &Args<'_>) -> Result<R, RpcError>,
+        permits: fn(&C) -> &Arc<Semaphore>,
+        handler: fn(&C, &Args<'_>) -> Result<R, RpcError>,
     ) {
         let outcome = self.module.register_async_method(name, move |params, context, _| async move {
             let context = Arc::clone(&context);
             let permits = Arc::clone(permits(&context));
-            let limit = context.config.call_timeout;
+            let limit = context.config().call_timeout;
             let work = run_blocking(permits, move || {
                 let args = Args::parse(params.as_str(), args_max)?;
-                to_json(&handler(&context, &args)?, context.config.response_bytes_max)
+                to_json(&handler(&context, &args)?, context.config().response_bytes_max)
             });
             tokio::time::timeout(limit, work)
                 .await

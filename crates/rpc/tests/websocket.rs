@@ -4,7 +4,7 @@
 
 mod common;
 
-use alloy_primitives::{B256, Bytes, TxKind, hex, keccak256};
+use alloy_primitives::{B256, Bytes, TxKind, U64, hex, keccak256};
 use common::{Node, sign, signer, transaction};
 use jsonrpsee::{
     core::client::{ClientT, Subscription, SubscriptionClientT},
@@ -13,7 +13,7 @@ use jsonrpsee::{
 };
 use serde_json::{Value, json};
 use std::time::Duration;
-use weft_rpc::RpcConfig;
+use weft_rpc::{RpcConfig, Syncing};
 
 async fn client(node: &Node) -> WsClient {
     WsClientBuilder::default().build(format!("ws://{}", node.server.address())).await.unwrap()
@@ -46,6 +46,12 @@ async fn heads_logs_and_transactions_are_told_of_and_taken_back() {
     let mut hashes = subscribe(rpc_params!["newPendingTransactions"]).await;
     let mut whole = subscribe(rpc_params!["newPendingTransactions", true]).await;
     let mut syncing = subscribe(rpc_params!["syncing"]).await;
+    assert_eq!(next(&mut syncing).await, false);
+    let [starting_block, current_block, highest_block] = [1, 2, 9].map(U64::from);
+    node.syncing.send_replace(Some(Syncing { starting_block, current_block, highest_block }));
+    let status = json!({ "startingBlock": "0x1", "currentBlock": "0x2", "highestBlock": "0x9" });
+    assert_eq!(next(&mut syncing).await, json!({ "syncing": true, "status": status }));
+    node.syncing.send_replace(None);
     assert_eq!(next(&mut syncing).await, false);
 
     let genesis = node.spec.genesis_hash();

@@ -35,6 +35,7 @@ impl Store {
     ) -> Result<(), StorageError> {
         let _writer = self.write()?;
         let view = self.view();
+        self.check_full(&view)?;
         if !view.is_empty()? {
             let genesis = view.canonical_hash(view.first_number()?)?;
             return Err(StorageError::NotEmpty(genesis.unwrap_or_default()));
@@ -60,6 +61,7 @@ impl Store {
         let view = self.view();
         let block = write.block;
         let number = block.header.number;
+        self.check_full(&view)?;
         check_block(&view, &write)?;
 
         let cell_hashes = cell_hashes(&write)?;

@@ -8,7 +8,7 @@ use std::{
 };
 
 /// Version of the tables, keys and codecs. A change of any of them raises it.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 
 const LOCK_FILE: &str = "weft.lock";
 const SCHEMA_FILE: &str = "weft.schema";

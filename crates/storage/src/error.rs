@@ -8,7 +8,7 @@ use alloy_primitives::{B256, BlockNumber, TxHash, hex};
 use std::path::PathBuf;
 use weft_primitives::{BlobIndex, ColumnIndex};
 
-use crate::{Table, codec::Malformed};
+use crate::{DatabaseRole, Table, codec::Malformed};
 
 /// Why storage refused or failed. Nothing of a refused or failed write is visible afterwards.
 #[derive(Debug, thiserror::Error)]
@@ -101,6 +101,32 @@ pub enum StorageError {
         /// The newest block without a body.
         base: BlockNumber,
     },
+    /// Bodies, receipts or state in a database that has none.
+    #[error(
+        "block {0}: this node does not execute: its database has headers and columns, no bodies, receipts or state"
+    )]
+    HeadersOnly(BlockNumber),
+    /// The database of another kind of node.
+    #[error("{path} is the database of a {found} node, not of a {wanted} node: use another data folder")]
+    OtherRole {
+        /// The database folder.
+        path: PathBuf,
+        /// Whose it is.
+        found: DatabaseRole,
+        /// Who asked.
+        wanted: DatabaseRole,
+    },
+    /// Cells of a block whose columns were pruned.
+    #[error("columns of block {block} were pruned: those from block {first} on are kept")]
+    ColumnsPruned {
+        /// The block.
+        block: BlockNumber,
+        /// The oldest block whose columns are kept.
+        first: BlockNumber,
+    },
+    /// Only what is final may be deleted for the network's sake.
+    #[error("block {0} is not finalized")]
+    NotFinalized(BlockNumber),
     /// The folder holds a restore that did not finish.
     #[error(
         "{path} holds an unfinished restore of checkpoint {target}: run the same restore again to finish it, or delete the folder"

@@ -35,6 +35,20 @@ pub(crate) fn shard(block: BlockNumber, index: BlobIndex, column: ColumnIndex) -
     key
 }
 
+pub(crate) fn held_column(block: BlockNumber, column: ColumnIndex) -> [u8; 10] {
+    let mut key = [0; 10];
+    key[..8].copy_from_slice(&number(block));
+    key[8..].copy_from_slice(&column.0.to_be_bytes());
+    key
+}
+
+pub(crate) fn cell(block: BlockNumber, column: ColumnIndex, chunk: u32) -> [u8; 14] {
+    let mut key = [0; 14];
+    key[..10].copy_from_slice(&held_column(block, column));
+    key[10..].copy_from_slice(&chunk.to_be_bytes());
+    key
+}
+
 pub(crate) fn slot(hashed_address: B256, hashed_slot: B256) -> [u8; SLOT_KEY_BYTES] {
     let mut key = [0; SLOT_KEY_BYTES];
     key[..32].copy_from_slice(hashed_address.as_slice());

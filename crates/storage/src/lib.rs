@@ -6,6 +6,8 @@ mod codec;
 mod columns;
 mod commit;
 mod cursor;
+mod custody;
+mod da;
 mod disk;
 mod error;
 mod keys;
@@ -27,6 +29,10 @@ mod view;
 
 pub use alloy_eips::BlockNumHash;
 pub use cursor::{AccountCursor, StorageCursor, TrieCursor};
+pub use custody::{
+    AttestationError, CustodyAttestation, CustodyPolicy, CustodyProof, CustodyShortfall, PEER_BYTES_MAX,
+};
+pub use da::{ColumnLimits, ColumnProgress, ColumnsPruned, Custody, DatabaseRole};
 pub use disk::SCHEMA_VERSION;
 pub use error::StorageError;
 pub use ledger::{

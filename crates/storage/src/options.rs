@@ -5,6 +5,7 @@
 //! | memtables of `transactions` | 3 × 32 MiB |
 //! | memtables of `shards` | 3 × 32 MiB (writers flush after each 32 MiB, so 2 in practice) |
 //! | memtables of `cell_hashes` | 3 × 32 MiB, filled by 720 KiB per 256 MiB of blobs of 128 KiB or more |
+//! | memtables of `column_cells`, `held_columns` | 3 × 32 MiB, of what went past the log; in a database without bodies, where the three above are empty |
 //! | memtables of the logged tables | the log's limit, 64 MiB, plus one batch; about 1.5 times that with skip-list nodes |
 //! | block cache | `cache_bytes`, 128 MiB unless configured |
 //! | table readers | index and filter blocks are in the block cache |

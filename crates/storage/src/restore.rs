@@ -10,8 +10,9 @@
 //! see a part of a state. Memory: the data block and the index of one file per writer.
 
 use crate::{
-    StageId, StorageError, Store, StoreOptions, Table, View,
+    DatabaseRole, StageId, StorageError, Store, StoreOptions, Table, View,
     codec::{HeaderRecord, SlotValue, StageRecord, Value},
+    da::check_role,
     disk::{self, FolderLock},
     keys, options,
     store::{self, Inner},
@@ -64,6 +65,7 @@ impl BulkLoad {
         let table_options = Table::ALL.iter().map(|table| options::table(*table, &cache)).collect();
         let inner = store::open_inner(path, options, Some(lock))?;
         let view = View::new(&inner);
+        check_role(&view, DatabaseRole::Full)?;
         if !view.is_empty()? {
             let genesis = view.canonical_hash(view.first_number()?)?;
             return Err(StorageError::NotEmpty(genesis.unwrap_or_default()));

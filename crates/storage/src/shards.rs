@@ -8,8 +8,9 @@
 //! stale stage never land on those of a later caller.
 
 use crate::{
-    ColumnSegment, StageCheckpoint, StageId, StorageError, Store, StoredTransaction, Table, TxPosition, View,
-    codec::{self, ColumnBitmap, Malformed, StageRecord, Stub, Value},
+    ColumnSegment, CustodyProof, StageCheckpoint, StageId, StorageError, Store, StoredTransaction, Table,
+    TxPosition, View,
+    codec::{self, ColumnBitmap, DispersedRecord, Malformed, StageRecord, Stub, Value},
     keys, options,
 };
 use alloy_consensus::Transaction as _;
@@ -115,6 +116,63 @@ impl Store {
         batch.put_cf(self.inner.table(Table::TransactionStubs), key, stub.to_bytes());
         batch.delete_cf(self.inner.table(Table::Transactions), key);
         self.inner.commit(batch)
+    }
+
+    /// Deletes a transaction's large input for the network's sake, and all of its blob's columns but those in `keep`; one
+    /// batch, fsynced. Data columns to keep are cut from the body here, parity columns are kept where they are held.
+    /// Takes the proof that others keep enough of the block, which only the counting of their attestations makes.
+    /// Returns the bytes of input that went; 0 when the body was dropped before, then only columns go. Never above the
+    /// finalized block.
+    pub fn drop_dispersed(
+        &self,
+        position: TxPosition,
+        proof: &CustodyProof,
+        keep: &[ColumnIndex],
+    ) -> Result<u64, StorageError> {
+        let block = position.block;
+        let _shards = self.write_shards()?;
+        let view = self.view();
+        check_final(&view, proof, block)?;
+        let (blob, summary) = view.blob_of(position)?.ok_or(StorageError::Inconsistent {
+            block,
+            reason: "only a transaction that carries a blob can be dropped",
+        })?;
+        let (stub, kept) = match view.transaction(position)? {
+            None => return Err(StorageError::MissingBlock(block)),
+            Some(StoredTransaction::Dropped { .. }) => (None, Vec::new()),
+            Some(StoredTransaction::Whole(bytes)) => {
+                let key = keys::position(position);
+                let (tx_hash, _) = view.tx_hash_and_sender(position)?.unwrap_or_default();
+                let tx = codec::decode_transaction(&bytes, tx_hash)
+                    .map_err(|malformed| StorageError::corrupt(Table::Transactions, &key, malformed))?;
+                let kept = data_segments(block, blob, &summary, tx.input(), keep);
+                let input_bytes = tx.input().len() as u64;
+                (Some(Stub { tx: codec::with_input(tx, tx_hash, Bytes::new()), input_bytes }), kept)
+            }
+        };
+        let unlogged = self.put_segments_first(&kept)?;
+        let _writer = self.write()?;
+        let view = self.view();
+        check_final(&view, proof, block)?;
+        let mut batch = WriteBatch::default();
+        self.put_segments(&view, &mut batch, &kept, unlogged)?;
+        let mut held = view.column_bitmap(block, blob)?;
+        kept.iter().for_each(|segment| held.insert(segment.column));
+        for column in held.columns().into_iter().filter(|column| !keep.contains(column)) {
+            held.remove(column);
+            batch.delete_cf(self.inner.table(Table::Shards), keys::shard(block, blob, column));
+        }
+        batch.put_cf(self.inner.table(Table::ColumnsHeld), keys::blob(block, blob), held.to_bytes());
+        let input_bytes = stub.as_ref().map_or(0, |stub| stub.input_bytes);
+        if let Some(stub) = stub {
+            let key = keys::position(position);
+            batch.put_cf(self.inner.table(Table::TransactionStubs), key, stub.to_bytes());
+            batch.delete_cf(self.inner.table(Table::Transactions), key);
+        }
+        let record = DispersedRecord { hash: proof.block().hash, columns: proof.columns().to_vec() };
+        batch.put_cf(self.inner.table(Table::Dispersed), keys::number(block), record.to_bytes());
+        self.inner.commit(batch)?;
+        Ok(input_bytes)
     }
 
     /// Deletes columns of one blob; fsynced. [`StorageError::WouldLoseData`] when the body was
@@ -244,6 +302,32 @@ fn blocks_with_stubs(view: &View<'_>, start: BlockNumber) -> Result<Vec<BlockNum
     }
     iterator.status().map_err(|error| view.inner.error(error))?;
     Ok(blocks)
+}
+
+/// Whether the proof is of this block, and the block is final.
+fn check_final(view: &View<'_>, proof: &CustodyProof, block: BlockNumber) -> Result<(), StorageError> {
+    if proof.block().number != block || view.canonical_hash(block)? != Some(proof.block().hash) {
+        return Err(StorageError::MissingBlock(block));
+    }
+    match view.finalized()? {
+        Some(finalized) if block <= finalized.number => Ok(()),
+        _ => Err(StorageError::NotFinalized(block)),
+    }
+}
+
+/// The data columns in `keep`, cut from the input.
+fn data_segments(
+    block: BlockNumber,
+    blob: BlobIndex,
+    summary: &DaSummary,
+    input: &[u8],
+    keep: &[ColumnIndex],
+) -> Vec<ColumnSegment> {
+    let columns = (0..).map(ColumnIndex).zip(weft_erasure::data_columns(summary.geometry, input));
+    columns
+        .filter(|(column, _)| keep.contains(column))
+        .map(|(column, cells)| ColumnSegment { block, blob, column, cells })
+        .collect()
 }
 
 /// Whether the segments are exactly the k data columns of that input (PROTOCOL §2).

@@ -6,6 +6,7 @@
 
 use crate::{
     StorageError, StoreOptions, Table, View,
+    da::check_role,
     disk::{self, FolderLock},
     metrics::StorageMetrics,
     options,
@@ -55,7 +56,8 @@ impl Store {
     /// Opens or creates the database in folder `path`.
     ///
     /// [`StorageError::Locked`] when another handle has it, [`StorageError::Schema`] when another
-    /// version wrote it, [`StorageError::HalfRestored`] while it holds an unfinished restore. With `read_only` neither lock nor writes; the folder must hold a database.
+    /// version wrote it, [`StorageError::HalfRestored`] while it holds an unfinished restore,
+    /// [`StorageError::OtherRole`] when it is another kind of node's. With `read_only` neither lock nor writes; the folder must hold a database.
     pub fn open(path: &Path, options: StoreOptions) -> Result<Self, StorageError> {
         if !options.read_only {
             std::fs::create_dir_all(path).map_err(StorageError::io(path))?;
@@ -65,6 +67,9 @@ impl Store {
         let inner = open_inner(path, options, lock)?;
         if let Some(target) = restore_target(&View::new(&inner))? {
             return Err(StorageError::HalfRestored { path: path.to_owned(), target });
+        }
+        if let Some(role) = inner.options.role {
+            check_role(&View::new(&inner), role)?;
         }
         Ok(Self { inner: Arc::new(inner) })
     }

@@ -46,6 +46,15 @@ pub enum Table {
     Shards,
     /// number ‖ u32 blob → bitmap of the columns in `Shards`; a segment without its bit is not there.
     ColumnsHeld,
+    /// number ‖ u16 column ‖ u32 chunk → a cell of a database without bodies (BlobDB from 4096 bytes on).
+    ColumnCells,
+    /// number ‖ u16 column → preimage, path, and the column's tree as far as its cells are in `ColumnCells`: a cell
+    /// without it is not there (BlobDB from 4096 bytes on).
+    HeldColumns,
+    /// number ‖ u16 column → nothing: a column that is to be kept and is not complete.
+    ColumnsDue,
+    /// number → by how many peers each column was attested when bodies of the block were dropped for that.
+    Dispersed,
     /// kind ‖ SHA-256 of the bytes → an item of the upload ledger: id, signature, place.
     LedgerItems,
     /// u64 place in the queue → kind ‖ SHA-256 of an item that waits for a shipment.
@@ -60,7 +69,8 @@ pub enum Table {
     PermanentBlobs,
     /// stage name → checkpoint, pending unwind.
     Stages,
-    /// ASCII name → head, safe, finalized, base (the block that was restored): number ‖ hash. While a restore is
+    /// ASCII name → head, safe, finalized, base (the block that was restored, or the head where there are only headers):
+    /// number ‖ hash; role → "da" in a database without execution; columns → oldest block with columns ‖ bytes of cells. While a restore is
     /// under way also restore → hash of its manifest, and restore/ ‖ u32 layer ‖ u32 step → nothing, for what is done.
     Meta,
 }
@@ -80,7 +90,7 @@ pub(crate) enum Layout {
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 32] = [
         Self::Headers,
         Self::HeaderNumbers,
         Self::BodyMeta,
@@ -101,6 +111,10 @@ impl Table {
         Self::CellHashes,
         Self::Shards,
         Self::ColumnsHeld,
+        Self::ColumnCells,
+        Self::HeldColumns,
+        Self::ColumnsDue,
+        Self::Dispersed,
         Self::LedgerItems,
         Self::LedgerQueue,
         Self::Shipments,
@@ -112,7 +126,7 @@ impl Table {
     ];
 
     /// Tables whose keys begin with the number: an unwind cuts them off above its target.
-    pub(crate) const BY_NUMBER: [Self; 11] = [
+    pub(crate) const BY_NUMBER: [Self; 15] = [
         Self::Headers,
         Self::BodyMeta,
         Self::Transactions,
@@ -124,6 +138,10 @@ impl Table {
         Self::CellHashes,
         Self::Shards,
         Self::ColumnsHeld,
+        Self::ColumnCells,
+        Self::HeldColumns,
+        Self::ColumnsDue,
+        Self::Dispersed,
     ];
 
     /// Name of the column family, of the table in `weft db`, and in metrics.
@@ -149,6 +167,10 @@ impl Table {
             Self::CellHashes => "cell_hashes",
             Self::Shards => "shards",
             Self::ColumnsHeld => "columns_held",
+            Self::ColumnCells => "column_cells",
+            Self::HeldColumns => "held_columns",
+            Self::ColumnsDue => "columns_due",
+            Self::Dispersed => "dispersed",
             Self::LedgerItems => "ledger_items",
             Self::LedgerQueue => "ledger_queue",
             Self::Shipments => "shipments",
@@ -167,7 +189,9 @@ impl Table {
 
     pub(crate) const fn layout(self) -> Layout {
         match self {
-            Self::Transactions | Self::CellHashes | Self::Shards => Layout::Large,
+            Self::Transactions | Self::CellHashes | Self::Shards | Self::ColumnCells | Self::HeldColumns => {
+                Layout::Large
+            }
             Self::Headers
             | Self::BodyMeta
             | Self::TransactionStubs
@@ -176,6 +200,8 @@ impl Table {
             | Self::ChangeSets
             | Self::DaSummaries
             | Self::ColumnsHeld
+            | Self::ColumnsDue
+            | Self::Dispersed
             | Self::LedgerQueue
             | Self::Shipments
             | Self::Spending

@@ -7,7 +7,7 @@ use weft_primitives::{
     TrieUpdates,
 };
 
-use crate::codec;
+use crate::{DatabaseRole, codec};
 
 /// Name of a stage, as on disk, in metrics and in `da_status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -104,6 +104,8 @@ pub struct StoredBodyMeta {
 pub struct StoreOptions {
     /// Open beside a running node: neither takes the lock nor writes; sees the moment of opening.
     pub read_only: bool,
+    /// Whose database it must be; `None` opens any, for tools that look and check.
+    pub role: Option<DatabaseRole>,
     /// Block cache in bytes; holds index and filter blocks too.
     pub cache_bytes: usize,
     /// Free disk space in bytes below which nothing is written, so that what was acknowledged can
@@ -117,6 +119,7 @@ impl Default for StoreOptions {
     fn default() -> Self {
         Self {
             read_only: false,
+            role: Some(DatabaseRole::Full),
             cache_bytes: 128 << 20,
             disk_reserve_bytes: 256 << 20,
             unlogged_bytes_min: 4 << 20,
@@ -128,8 +131,14 @@ impl Default for StoreOptions {
 pub(crate) const HEAD: &[u8] = b"head";
 pub(crate) const SAFE: &[u8] = b"safe";
 pub(crate) const FINALIZED: &[u8] = b"finalized";
-/// The block that the database was restored at.
+/// The block that the database was restored at; the head, where there are only headers.
 pub(crate) const BASE: &[u8] = b"base";
+/// Of which kind of node the database is; absent in a full node's.
+pub(crate) const ROLE: &[u8] = b"role";
+/// The value of `ROLE` in a database without execution.
+pub(crate) const DA: &[u8] = b"da";
+/// How far columns were pruned, and how many bytes are left.
+pub(crate) const COLUMNS: &[u8] = b"columns";
 /// Hash of the manifest of a restore that did not finish yet.
 pub(crate) const RESTORE: &[u8] = b"restore";
 /// Followed by the number of a step of that restore that is done.

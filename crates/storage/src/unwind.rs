@@ -30,6 +30,7 @@ impl Store {
         let view = self.view();
         let head = view.head()?;
         let hash = view.canonical_hash(target)?.ok_or(StorageError::MissingBlock(target))?;
+        self.check_full(&view)?;
         view.check_state_kept(target)?;
         if let Some(finalized) = view.finalized()?.filter(|finalized| finalized.number > target) {
             return Err(StorageError::Finalized { target, finalized: finalized.number });
@@ -87,7 +88,7 @@ impl Store {
         Ok(())
     }
 
-    fn mark_stages(
+    pub(crate) fn mark_stages(
         &self,
         view: &View<'_>,
         batch: &mut WriteBatch,

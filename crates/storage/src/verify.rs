@@ -132,7 +132,8 @@ impl Verifier<'_> {
         self.header(&header, is_genesis)?;
         if self.headers_only.is_some_and(|newest| self.number <= newest) {
             self.report.headers_only += 1;
-            return self.summary(&header);
+            self.summary(&header)?;
+            return self.held_columns(&header);
         }
         let ids = self.view.tx_hashes_and_senders(self.number)?;
         self.check(ids.is_some(), || "senders are missing");
@@ -164,6 +165,27 @@ impl Verifier<'_> {
         match weft_erasure::is_committed(&stored, &header.extra_data) {
             Ok(committed) => self.check(committed, || "daRoot's preimage is not that of the header"),
             Err(error) => self.problem(error),
+        }
+        Ok(())
+    }
+
+    /// Columns in a database without bodies: record against header, cells against record.
+    fn held_columns(&mut self, header: &SealedHeader) -> Result<(), StorageError> {
+        for (column, complete) in self.view.held_columns(self.number)? {
+            self.report.columns += u64::from(complete);
+            let Some(held) = self.view.held_column(self.number, column)? else { continue };
+            if let Err(error) = held.check(header.header()) {
+                self.problem(format!("column {column}: {error}"));
+                continue;
+            }
+            let mut leaves = held.tree.leaves().iter();
+            for chunk in held.tree.held().iter().cloned().flatten() {
+                let chunk = u32::try_from(chunk).unwrap_or(u32::MAX);
+                let found = weft_erasure::leaf(&self.view.held_cell(self.number, column, chunk)?);
+                self.check(leaves.next() == Some(&found), || {
+                    format!("column {column}: the cell of chunk {chunk} is damaged")
+                });
+            }
         }
         Ok(())
     }
@@ -277,7 +299,8 @@ impl Verifier<'_> {
                 format!("blob {index} belongs to another transaction")
             });
             let dropped = self.view.raw(Table::TransactionStubs, &keys::position(position))?.is_some();
-            let enough = !dropped || held.len() >= cells.summary().geometry.data_shards();
+            let dispersed = self.view.dispersed(self.number)?.is_some();
+            let enough = !dropped || dispersed || held.len() >= cells.summary().geometry.data_shards();
             self.check(enough, || format!("blob {index} was dropped and has only columns {held:?}"));
             for column in held {
                 self.report.columns += 1;

@@ -4,8 +4,9 @@
 //! is no such thing here"; bytes that do not decode are [`StorageError::Corrupt`].
 
 use crate::{
-    StageCheckpoint, StageId, StorageError, StoredBodyMeta, StoredTransaction, Table, TxPosition,
-    codec::{self, ColumnBitmap, HeaderRecord, SenderRecord, StageRecord, Stub, Value},
+    DatabaseRole, StageCheckpoint, StageId, StorageError, StoredBodyMeta, StoredTransaction, Table,
+    TxPosition,
+    codec::{self, ColumnBitmap, DispersedRecord, HeaderRecord, SenderRecord, StageRecord, Stub, Value},
     keys,
     store::Inner,
     types::{BASE, FINALIZED, HEAD, SAFE},
@@ -64,8 +65,25 @@ impl<'a> View<'a> {
         self.value(Table::Meta, FINALIZED)
     }
 
+    /// By how many peers each column of a block was attested when its bodies were dropped for that
+    /// ([`Store::drop_dispersed`](crate::Store::drop_dispersed)); `None` when they were not.
+    pub fn dispersed(&self, block: BlockNumber) -> Result<Option<Vec<(ColumnIndex, u32)>>, StorageError> {
+        Ok(self
+            .value::<DispersedRecord>(Table::Dispersed, &keys::number(block))?
+            .map(|record| record.columns))
+    }
+
+    /// The newest block of which bodies were dropped for peers' sake.
+    pub fn newest_dispersed(&self) -> Result<Option<BlockNumber>, StorageError> {
+        let mut iterator = self.iterator(Table::Dispersed, ReadOptions::default());
+        iterator.seek_to_last();
+        iterator.status().map_err(|error| self.inner.error(error))?;
+        Ok(iterator.key().and_then(|key| key.try_into().ok()).map(BlockNumber::from_be_bytes))
+    }
+
     /// The block that the database was restored at, if it was: state and history begin with it, bodies and
-    /// receipts with the next one; below there are headers, with what their `daRoot`s commit to.
+    /// receipts with the next one; below there are headers, with what their `daRoot`s commit to. In a
+    /// database without bodies it is the head.
     pub fn base(&self) -> Result<Option<BlockNumHash>, StorageError> {
         self.value(Table::Meta, BASE)
     }
@@ -260,9 +278,11 @@ impl<'a> View<'a> {
         Ok(self.stage(id)?.and_then(|record| record.unwind_to))
     }
 
-    /// [`StorageError::BodyNotKept`] for a block of which a restored database has only the header.
+    /// [`StorageError::BodyNotKept`] for a block of which a restored database has only the header,
+    /// [`StorageError::HeadersOnly`] for any in a database without bodies.
     pub fn check_body_kept(&self, block: BlockNumber) -> Result<(), StorageError> {
         match self.base()?.filter(|base| block <= base.number) {
+            Some(_) if self.role()? == DatabaseRole::Da => Err(StorageError::HeadersOnly(block)),
             Some(base) => Err(StorageError::BodyNotKept { block, base: base.number }),
             None => Ok(()),
         }
@@ -272,9 +292,10 @@ impl<'a> View<'a> {
 
     /// [`StorageError::StateNotKept`] for a block older than a restored database's history.
     pub(crate) fn check_state_kept(&self, block: BlockNumber) -> Result<(), StorageError> {
-        match self.base()?.filter(|base| block < base.number) {
-            Some(base) => Err(StorageError::StateNotKept { block, base: base.number }),
-            None => Ok(()),
+        match self.base()?.filter(|base| block <= base.number) {
+            Some(_) if self.role()? == DatabaseRole::Da => Err(StorageError::HeadersOnly(block)),
+            Some(base) if block < base.number => Err(StorageError::StateNotKept { block, base: base.number }),
+            _ => Ok(()),
         }
     }
 

@@ -4,12 +4,16 @@
 //! JSON-RPC on loopback. Every figure says what it counts: *submitted* bytes were acknowledged by the node,
 //! *included* bytes were seen in a block, which this node shows only when it is fsynced, *encoded* bytes have all
 //! their cells, *persisted* bytes also have their parity columns on disk. MB is 10^6 bytes of calldata.
+//!
+//! With `--network` a node that seals and others that follow it run on this machine, and everything is counted at the
+//! last of them ([`network`]).
 
 mod child;
 mod histogram;
 mod ledger;
 mod load;
 mod measure;
+mod network;
 mod parts;
 mod payload;
 mod process;
@@ -20,7 +24,8 @@ mod wire;
 use crate::settings::{ByteSize, HumanDuration};
 use clap::Args;
 use eyre::Result;
-use std::path::PathBuf;
+use serde::Serialize;
+use std::{fmt, path::PathBuf};
 
 /// Options of `weft bench`.
 #[derive(Args, Clone, Debug)]
@@ -31,6 +36,21 @@ pub struct BenchArgs {
     /// Plain transfers instead of calldata; the figure is transactions per second
     #[arg(long)]
     pub transfers: bool,
+    /// Measure a network on this machine: a node that seals, and others that follow it
+    #[arg(long, conflicts_with_all = ["transfers", "rpc"])]
+    pub network: bool,
+    /// With --network: full nodes that follow
+    #[arg(long, default_value_t = 3, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=15), requires = "network")]
+    pub followers: u16,
+    /// With --network: nodes that keep columns and execute nothing
+    #[arg(long, default_value_t = 0, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(0..=16), requires = "network")]
+    pub da: u16,
+    /// With --network: nodes that sample
+    #[arg(long, default_value_t = 0, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(0..=16), requires = "network")]
+    pub light: u16,
+    /// With --network: one more follower, which is connected and then stands still as the load begins
+    #[arg(long, requires = "network")]
+    pub silent_peer: bool,
     /// How long to submit; a minute at 250 MB/s fills 41 GB of disk
     #[arg(long, default_value = "60s", value_name = "DURATION")]
     pub duration: HumanDuration,
@@ -68,7 +88,7 @@ pub struct BenchArgs {
     /// Print the result as one JSON object
     #[arg(long)]
     pub json: bool,
-    /// Further options for the node under test, after `--`
+    /// Further options for the node under test, or for the one that seals, after `--`
     #[arg(last = true, value_name = "NODE OPTION")]
     pub node: Vec<String>,
 }
@@ -89,9 +109,12 @@ impl BenchArgs {
 
 /// Runs the benchmark and prints its report; an error when a byte or a transaction is missing.
 pub fn run(args: &BenchArgs) -> Result<()> {
-    let report = measure::run(args)?;
+    if args.network { show(args, &network::run(args)?) } else { show(args, &measure::run(args)?) }
+}
+
+fn show<R: Serialize + fmt::Display>(args: &BenchArgs, report: &R) -> Result<()> {
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        println!("{}", serde_json::to_string_pretty(report)?);
     } else {
         print!("{report}");
     }

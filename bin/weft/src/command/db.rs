@@ -2,6 +2,7 @@
 
 pub mod drop;
 mod get;
+mod repair;
 mod stats;
 mod verify;
 
@@ -37,6 +38,8 @@ pub enum DbCommand {
     Drop(DropArgs),
     /// Check everything: records, links, roots, the state root from leaves, and every blob against its header
     Verify(VerifyArgs),
+    /// Compute again what is missing or damaged of columns, from what is on this disk, and say what only peers can give
+    Repair(RepairArgs),
 }
 
 /// Which record.
@@ -93,6 +96,23 @@ pub struct VerifyArgs {
     pub quiet: bool,
 }
 
+/// Options of `weft db repair`.
+#[derive(Args, Clone, Debug)]
+pub struct RepairArgs {
+    /// Find what can be mended, compute and compare it, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// First block
+    #[arg(long, value_name = "NUMBER")]
+    pub from: Option<u64>,
+    /// Last block
+    #[arg(long, value_name = "NUMBER")]
+    pub to: Option<u64>,
+    /// No progress bar
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
 /// Runs a subcommand.
 pub fn run(args: &DbArgs) -> Result<()> {
     let folder = db_folder(&args.sources.effective()?)?;
@@ -105,13 +125,14 @@ pub fn run(args: &DbArgs) -> Result<()> {
             Ok(())
         }
         DbCommand::Verify(verify) => verify::run(&open(&folder)?, verify),
+        DbCommand::Repair(repair) => repair::run(&open(&folder)?, repair),
     }
 }
 
-/// Opens the database of a folder in which no node runs; never creates one.
+/// Opens the database of a folder in which no node runs, whatever its role; never creates one.
 pub fn open(folder: &Path) -> Result<Store> {
     ensure_there(folder)?;
-    match Store::open(folder, StoreOptions::default()) {
+    match Store::open(folder, StoreOptions { role: None, ..StoreOptions::default() }) {
         Err(error @ StorageError::Locked { .. }) => {
             Err(eyre!("{error}: stop the node first; weft db works on the folder of a stopped node"))
         }
@@ -122,7 +143,7 @@ pub fn open(folder: &Path) -> Result<Store> {
 /// Opens the database of a folder for reading only, beside a running node too.
 pub fn open_read_only(folder: &Path) -> Result<Store> {
     ensure_there(folder)?;
-    Ok(Store::open(folder, StoreOptions { read_only: true, ..StoreOptions::default() })?)
+    Ok(Store::open(folder, StoreOptions { read_only: true, role: None, ..StoreOptions::default() })?)
 }
 
 fn ensure_there(folder: &Path) -> Result<()> {

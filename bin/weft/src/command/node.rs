@@ -1,10 +1,15 @@
 //! `weft node`: runs until a signal, or until a part of it cannot go on.
 
 use crate::{
+    command::progress,
     logging,
-    settings::resolve::{Sources, node_config},
+    settings::{
+        NodeArgs, RoleName,
+        resolve::{Sources, columns_config, node_config},
+    },
 };
-use eyre::{Context, Result, bail};
+use eyre::{Context, Result, bail, ensure};
+use indicatif::ProgressBar;
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
     thread,
@@ -12,29 +17,51 @@ use std::{
 use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{SignalKind, signal},
+    sync::watch,
 };
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
-use weft_node::{Node, Stopped, install_recorder};
+use weft_consensus::SyncProgress;
+use weft_node::{ColumnsConfig, ColumnsNode, Node, NodeConfig, Recorder, Stopped, install_recorder};
 
 /// What shells report for a process that SIGINT ended.
 const INTERRUPTED: i32 = 130;
 
-/// Runs a node.
+/// Runs a node of the role that the settings name.
 pub fn run(sources: &Sources) -> Result<()> {
-    let settings = sources.effective()?;
-    logging::init(&settings)?;
-    let config = node_config(&settings)?;
+    run_as(&sources.effective()?)
+}
+
+/// Runs a light node.
+pub fn run_light(sources: &Sources) -> Result<()> {
+    let mut sources = sources.clone();
+    ensure!(
+        sources.node.role.is_none_or(|role| role == RoleName::Light),
+        "`weft light` is a role of its own: leave --role out, or use `weft node --role`"
+    );
+    sources.node.role = Some(RoleName::Light);
+    run(&sources)
+}
+
+fn run_as(settings: &NodeArgs) -> Result<()> {
+    logging::init(settings)?;
+    let config = match columns_config(settings)? {
+        Some(config) => Config::Columns(Box::new(config)),
+        None => Config::Full(Box::new(node_config(settings)?)),
+    };
     let recorder = install_recorder()?;
     runtime()?.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).wrap_err("SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).wrap_err("SIGINT")?;
-        let node = Node::start(config, recorder).await?;
+        let node = config.start(recorder).await?;
         print!("{}", node.banner());
+        let bar = node.sync_progress().map(|progress| AbortOnDropHandle::new(tokio::spawn(show(progress))));
         let stopped = tokio::select! {
             _ = terminate.recv() => Stopped::Asked,
             _ = interrupt.recv() => Stopped::Asked,
             stopped = node.stopped() => stopped,
         };
+        drop(bar);
         if stopped == Stopped::Asked {
             info!(target: "weft::node", "stopping; a second signal ends the process at once");
         }
@@ -48,6 +75,74 @@ pub fn run(sources: &Sources) -> Result<()> {
             Stopped::Failed(part) => bail!("{part} could not go on; the log says why"),
         }
     })
+}
+
+/// What is to run.
+enum Config {
+    Full(Box<NodeConfig>),
+    Columns(Box<ColumnsConfig>),
+}
+
+/// What runs.
+enum Running {
+    Full(Box<Node>),
+    Columns(Box<ColumnsNode>),
+}
+
+impl Config {
+    async fn start(self, recorder: Recorder) -> Result<Running> {
+        Ok(match self {
+            Self::Full(config) => Running::Full(Box::new(Node::start(*config, recorder).await?)),
+            Self::Columns(config) => Running::Columns(Box::new(ColumnsNode::start(*config, recorder).await?)),
+        })
+    }
+}
+
+impl Running {
+    fn banner(&self) -> String {
+        match self {
+            Self::Full(node) => node.banner(),
+            Self::Columns(node) => node.banner(),
+        }
+    }
+
+    fn sync_progress(&self) -> Option<watch::Receiver<SyncProgress>> {
+        match self {
+            Self::Full(node) => node.sync_progress(),
+            Self::Columns(node) => Some(node.sync_progress()),
+        }
+    }
+
+    async fn stopped(&self) -> Stopped {
+        match self {
+            Self::Full(node) => node.stopped().await,
+            Self::Columns(node) => node.stopped().await,
+        }
+    }
+
+    async fn shutdown(self) {
+        match self {
+            Self::Full(node) => node.shutdown().await,
+            Self::Columns(node) => node.shutdown().await,
+        }
+    }
+}
+
+/// A bar on the terminal while the node catches up.
+async fn show(mut progress: watch::Receiver<SyncProgress>) {
+    let mut bar: Option<ProgressBar> = None;
+    while progress.changed().await.is_ok() {
+        let now = *progress.borrow_and_update();
+        if !now.is_syncing() {
+            if let Some(bar) = bar.take() {
+                bar.finish_and_clear();
+            }
+            continue;
+        }
+        let bar = bar.get_or_insert_with(|| progress::blocks(0, false));
+        bar.set_length(now.target.saturating_sub(now.start));
+        bar.set_position(now.executed.saturating_sub(now.start));
+    }
 }
 
 /// The asynchronous threads. Those that serve are told apart by name from those that may block (stages, reads of the

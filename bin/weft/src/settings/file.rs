@@ -53,7 +53,7 @@ pub fn render(settings: &NodeArgs) -> Result<String> {
 /// The name in TOML of a flag.
 pub fn toml_name(flag: &str) -> String {
     match flag {
-        "dev" | "http" | "ws" => format!("{flag}.enabled"),
+        "dev" | "http" | "ws" | "p2p" => format!("{flag}.enabled"),
         _ => flag.to_owned(),
     }
 }

@@ -1,10 +1,12 @@
 //! The one fallible step from plain settings to a checked `NodeConfig`.
 
+mod network;
 mod permanence;
 
+pub use network::identity;
 pub use permanence::permanence;
 
-use super::{NodeArgs, file};
+use super::{NodeArgs, RoleName, file};
 use alloy_primitives::B256;
 use clap::Args;
 use eyre::{Context, Result, bail, ensure, eyre};
@@ -14,10 +16,11 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
+use weft_archive::network::{FetchLimits, SamplerConfig};
 use weft_chainspec::ChainSpec;
 use weft_consensus::{DevSealerConfig, SealMode};
 use weft_engine::EngineConfig;
-use weft_node::{DB_FOLDER, DEV_MNEMONIC, NodeConfig};
+use weft_node::{ColumnsConfig, ColumnsWork, DB_FOLDER, DEV_MNEMONIC, NodeConfig};
 use weft_pool::PoolConfig;
 use weft_rpc::RpcConfig;
 use weft_storage::StoreOptions;
@@ -93,6 +96,8 @@ pub fn node_config(settings: &NodeArgs) -> Result<NodeConfig> {
     let dev = settings.dev.unwrap_or(false);
     ensure!(dev || settings.dev_block_time.is_none(), "--dev.block-time needs --dev");
     let mode = settings.block_time().map_or(SealMode::Instant, SealMode::Interval);
+    let mut network = network::network(settings, &chain)?;
+    let retention = network::retention(settings, network.as_mut())?;
     Ok(NodeConfig {
         datadir: datadir(settings, &chain)?,
         sealer: dev.then(|| DevSealerConfig { mode, ..DevSealerConfig::default() }),
@@ -102,9 +107,52 @@ pub fn node_config(settings: &NodeArgs) -> Result<NodeConfig> {
         engine: EngineConfig { gas_limit_target: settings.builder_gaslimit, ..EngineConfig::default() },
         store: store(settings),
         permanence: permanence(settings)?,
+        network,
+        retention,
         chain_name: chain.name,
         spec: chain.spec,
     })
+}
+
+/// Checks effective settings of a node without execution; `None`: they are a full node's.
+pub fn columns_config(settings: &NodeArgs) -> Result<Option<ColumnsConfig>> {
+    let role = settings.role.unwrap_or_default();
+    if role == RoleName::Full {
+        return Ok(None);
+    }
+    ensure!(!settings.dev.unwrap_or(false), "--dev seals blocks, which only --role full can");
+    let chain = chain(settings)?;
+    let network = network::network(settings, &chain)?;
+    let mut network = network.ok_or_else(|| eyre!("--p2p=false: a node of this role lives by its peers"))?;
+    ensure!(!network.sealers.is_empty(), "--p2p.sealers: whose headers are to be believed");
+    let work = match role {
+        RoleName::Light => {
+            let samples = settings.light_samples.map_or(SamplerConfig::default().samples, usize::from);
+            ensure!(
+                (1..=usize::from(network.columns)).contains(&samples),
+                "--light.samples: {samples}, and the chain has {} columns",
+                network.columns
+            );
+            ColumnsWork::Light(SamplerConfig { samples, ..SamplerConfig::default() })
+        }
+        RoleName::Da | RoleName::Full => {
+            network.custody_count = network::custody_count(settings, &network)?;
+            let mib = settings.da_disk_max.unwrap_or_default();
+            ensure!(mib > 0, "--da.disk-max: nothing could be kept");
+            ColumnsWork::Da { disk_bytes_max: mib.saturating_mul(MIB as u64) }
+        }
+    };
+    Ok(Some(ColumnsConfig {
+        work,
+        datadir: datadir(settings, &chain)?,
+        rpc: rpc(settings, &chain.spec)?,
+        metrics: settings.metrics,
+        network,
+        store: store(settings),
+        fetch: FetchLimits::default(),
+        chain_name: chain.name,
+        spec: chain.spec,
+    }))
 }
 
 /// How the database is opened.

@@ -77,6 +77,10 @@ fn flag_file_and_environment_names_agree() {
     let every = NodeArgs {
         datadir: Some("d".into()),
         dev_block_time: Some("1s".parse().expect("duration")),
+        p2p_sealers: Some(vec!["a".into()]),
+        p2p_peers: Some(vec!["a".into()]),
+        p2p_bootnodes: Some(vec!["a".into()]),
+        p2p_identity: Some("k".into()),
         builder_gaslimit: Some(1),
         ws_addr: Some([127, 0, 0, 1].into()),
         ws_port: Some(1),

@@ -166,7 +166,7 @@ impl FromStr for Embedded {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
             "off" | "false" => Ok(Self::Off),
-            "on" | "true" => Ok(Self::At(super::DEV_GATEWAY)),
+            "on" | "true" => Ok(Self::At(super::defaults::DEV_GATEWAY)),
             address => address.parse().map(Self::At).map_err(|_| EmbeddedError(text.into())),
         }
     }

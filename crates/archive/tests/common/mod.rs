@@ -1,6 +1,7 @@
 //! Chains of blocks with blobs, committed to a real database without an EVM.
 #![allow(dead_code, reason = "each test binary uses a part")]
 
+pub mod da;
 pub mod state;
 pub mod weave;
 

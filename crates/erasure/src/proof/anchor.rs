@@ -43,10 +43,14 @@ impl Anchor {
         if expected != summary.da_root {
             return Err(ProofError::DaRoot { expected, found: summary.da_root });
         }
-        let preimage = Preimage::from(summary);
+        Ok(Self::of_preimage(header, &Preimage::from(summary)))
+    }
+
+    /// Of a header and a preimage that was proven to be its `daRoot`'s.
+    pub fn of_preimage(header: &Header, preimage: &Preimage) -> Self {
         let shards = |count: usize| u16::try_from(count).expect("Geometry allows at most 256 columns");
-        let geometry = summary.geometry;
-        Ok(Self {
+        let geometry = preimage.geometry;
+        Self {
             header: alloy_rlp::encode(header).into(),
             version: geometry.version(),
             data_shards: shards(geometry.data_shards()),
@@ -55,7 +59,7 @@ impl Anchor {
             blob_count: preimage.blob_count,
             chunk_count: preimage.chunk_count,
             blobs_root: preimage.blobs_root,
-        })
+        }
     }
 
     /// Compares the header with a block hash that the caller trusts. The preimage fields are believed
@@ -94,6 +98,11 @@ pub struct TrustedAnchor {
 }
 
 impl TrustedAnchor {
+    /// Of a header that the caller believes already, by its hash or from its own records, and a preimage that is a claim.
+    pub fn of_header(header: &Header, preimage: Preimage) -> Result<Self, ProofError> {
+        Ok(Self { da_root: da_root_of(header)?, header: header.clone(), preimage })
+    }
+
     /// The header of the trusted hash.
     pub fn header(&self) -> &Header {
         &self.header
@@ -105,7 +114,7 @@ impl TrustedAnchor {
     }
 
     /// The claimed preimage.
-    pub(super) fn preimage(&self) -> &Preimage {
+    pub fn preimage(&self) -> &Preimage {
         &self.preimage
     }
 

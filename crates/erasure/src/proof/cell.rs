@@ -1,6 +1,6 @@
 //! A cell proof: one cell of a block.
 
-use super::{Anchor, ProofError, anchor::column_path, path_error};
+use super::{Anchor, ProofError, RangeProof, anchor::column_path, path_error};
 use crate::{BlockCells, CheckedCell, hash::leaf, merkle};
 use alloy_consensus::Header;
 use alloy_primitives::{B256, Bytes};
@@ -40,6 +40,17 @@ impl CellProof {
                 .map_err(path_error("cellPath"))?,
             cell: cell.bytes().clone(),
         })
+    }
+
+    /// Of a range of one cell, as a node has it that keeps columns only.
+    pub fn of_range(anchor: Anchor, range: &RangeProof) -> Result<Self, ProofError> {
+        let [cell] = &range.cells[..] else {
+            return Err(ProofError::OtherColumn { column: ColumnIndex(range.column) });
+        };
+        let (index, size) = (range.first_chunk as usize, anchor.chunk_count as usize);
+        let cell_path =
+            merkle::audit_path_of_range(index, size, &range.range_proof).map_err(path_error("cellPath"))?;
+        Ok(Self { anchor, column_path: range.column_path.clone(), cell_path, cell: cell.clone() })
     }
 
     /// Verifies down to the block hash and admits the cell.

@@ -16,6 +16,7 @@ mod anchor;
 mod blob;
 mod cell;
 mod column;
+mod held;
 mod range;
 mod wire;
 
@@ -23,7 +24,8 @@ pub use anchor::{Anchor, TrustedAnchor};
 pub use blob::BlobProof;
 pub use cell::CellProof;
 pub use column::ColumnProof;
-pub use range::RangeProof;
+pub use held::HeldColumn;
+pub use range::{CheckedRange, RangeProof};
 pub use wire::Wire;
 
 use crate::{CheckError, merkle::MerkleError};
@@ -102,6 +104,12 @@ pub enum ProofError {
     /// A cell that is not what the block commits to (when building).
     #[error(transparent)]
     Check(#[from] CheckError),
+    /// A piece of another column, block or shape than what it was to be added to.
+    #[error("column {column}: a piece of another block or column was to be added")]
+    OtherColumn {
+        /// The column that was to grow.
+        column: ColumnIndex,
+    },
     /// Longer than the wire form may be.
     #[error("{bytes} bytes, at most {max} are read")]
     TooLong {

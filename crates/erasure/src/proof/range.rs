@@ -1,7 +1,7 @@
 //! A range proof: consecutive cells of one column, with only the hashes that they do not cover.
 
-use super::{ProofError, TrustedAnchor, anchor::column_path, path_error};
-use crate::{BlockCells, CheckedCell, hash::leaf, merkle};
+use super::{HeldColumn, ProofError, TrustedAnchor, anchor::column_path, path_error};
+use crate::{BlockCells, CheckedCell, SparseTree, hash, merkle};
 use alloy_primitives::{B256, Bytes};
 use alloy_rlp::{RlpDecodable, RlpEncodable};
 use serde::{Deserialize, Serialize};
@@ -51,6 +51,16 @@ impl RangeProof {
         column: ColumnIndex,
         first: ChunkIndex,
     ) -> Result<Vec<CheckedCell>, ProofError> {
+        Ok(self.check(anchor, column, first)?.cells)
+    }
+
+    /// As [`Self::verify`]; keeps with the cells what others need to be shown of them.
+    pub fn check(
+        &self,
+        anchor: &TrustedAnchor,
+        column: ColumnIndex,
+        first: ChunkIndex,
+    ) -> Result<CheckedRange, ProofError> {
         if (self.column, self.first_chunk) != (column.0, first.0) {
             return Err(ProofError::OtherPlace {
                 asked_chunk: first,
@@ -59,14 +69,59 @@ impl RangeProof {
                 column: ColumnIndex(self.column),
             });
         }
-        let hashes: Vec<B256> = self.cells.iter().map(|cell| leaf(cell)).collect();
         let chunks = anchor.preimage().chunk_count as usize;
-        let column_root = merkle::root_from_range(&hashes, first.0 as usize, chunks, &self.range_proof)
-            .map_err(path_error("rangeProof"))?;
-        anchor.close_column(column, column_root, &self.column_path)?;
+        // The place first: hashing is what costs.
+        let tree = |hashes| SparseTree::of_range(hashes, first.0 as usize, chunks, &self.range_proof);
+        tree(vec![B256::ZERO; self.cells.len()]).map_err(path_error("rangeProof"))?;
+        let tree = tree(leaves(&self.cells)).map_err(path_error("rangeProof"))?;
+        let held =
+            HeldColumn { preimage: *anchor.preimage(), column, column_path: self.column_path.clone(), tree };
+        held.close(anchor)?;
         let cells = self.cells.iter().zip(first.0..);
-        Ok(cells
+        let cells = cells
             .map(|(cell, at)| CheckedCell::new(anchor.da_root(), ChunkIndex(at), column, cell.clone()))
-            .collect())
+            .collect();
+        Ok(CheckedRange { da_root: anchor.da_root(), held, cells })
+    }
+}
+
+/// Leaf hashes of cells, those of one length side by side.
+fn leaves(cells: &[Bytes]) -> Vec<B256> {
+    let mut hashes = Vec::with_capacity(cells.len());
+    for run in cells.chunk_by(|one, next| one.len() == next.len()) {
+        let run: Vec<&[u8]> = run.iter().map(|cell| cell.as_ref()).collect();
+        hash::leaves(&run, &mut hashes);
+    }
+    hashes
+}
+
+/// Consecutive cells of one column that were compared with a block's commitment, with what proves them: the only thing
+/// that a store takes which does not know all cell hashes of the block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckedRange {
+    da_root: B256,
+    held: HeldColumn,
+    cells: Vec<CheckedCell>,
+}
+
+impl CheckedRange {
+    /// The commitment that the cells were checked against.
+    pub fn da_root(&self) -> B256 {
+        self.da_root
+    }
+
+    /// The column as far as these cells are of it.
+    pub fn held(&self) -> &HeldColumn {
+        &self.held
+    }
+
+    /// The cells, in chunk order, one at least.
+    pub fn cells(&self) -> &[CheckedCell] {
+        &self.cells
+    }
+
+    /// Bytes of the cells.
+    pub fn bytes(&self) -> usize {
+        self.cells.iter().map(|cell| cell.bytes().len()).sum()
     }
 }

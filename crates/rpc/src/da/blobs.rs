@@ -7,7 +7,7 @@ use super::{
 use crate::{Args, RpcContext, RpcError};
 use alloy_primitives::{B256, Bytes, TxHash, keccak256};
 use serde::{Deserialize, Serialize};
-use weft_archive::Source;
+use weft_archive::{RetrieveError, Source};
 use weft_primitives::{BlobIndex, ColumnIndex};
 
 /// Where a blob is and what of it is here.
@@ -59,7 +59,7 @@ pub fn info(context: &RpcContext, args: &Args<'_>) -> Result<Option<BlobInfo>, R
 /// Which bytes, and from where.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-struct GetOptions {
+pub(crate) struct GetOptions {
     offset: Option<Quantity>,
     length: Option<Quantity>,
     source: SourceName,
@@ -76,25 +76,38 @@ enum SourceName {
     Archive,
 }
 
+impl GetOptions {
+    pub(crate) fn source(&self) -> Source {
+        match self.source {
+            SourceName::Any => Source::Any,
+            SourceName::Body => Source::Body,
+            SourceName::Shards => Source::Shards,
+            SourceName::Archive => Source::Archive,
+            SourceName::Peers => Source::Peers,
+        }
+    }
+
+    /// Offset and length; `None`: all of it.
+    pub(crate) fn range(&self) -> Option<(u64, u64)> {
+        match (self.offset, self.length) {
+            (None, None) => None,
+            (offset, length) => {
+                Some((offset.unwrap_or_default().0, length.map_or(u64::MAX, |length| length.0)))
+            }
+        }
+    }
+}
+
 /// `da_getBlob(txHash, {offset?, length?, source?})`: bytes; a range that goes past the end is cut there.
 pub fn get(context: &RpcContext, args: &Args<'_>) -> Result<Option<Bytes>, RpcError> {
     let (hash, options): (TxHash, Option<GetOptions>) = (args.required(0)?, args.optional(1)?);
     let options = options.unwrap_or_default();
-    let source = match options.source {
-        SourceName::Any => Source::Any,
-        SourceName::Body => Source::Body,
-        SourceName::Shards => Source::Shards,
-        SourceName::Archive => Source::Archive,
-        SourceName::Peers => return elsewhere(context, hash),
-    };
-    let range = match (options.offset, options.length) {
-        (None, None) => None,
-        (offset, length) => Some((offset.unwrap_or_default().0, length.map_or(u64::MAX, |length| length.0))),
-    };
-    match context.parts.retriever.blob(hash, range, source)? {
+    let (source, range) = (options.source(), options.range());
+    match context.parts.retriever.blob(hash, range, source) {
         // Known, and not on Arweave as far as anybody says.
-        None if source == Source::Archive => elsewhere(context, hash),
-        found => Ok(found),
+        Ok(None) if source == Source::Archive => elsewhere(context, hash),
+        Err(RetrieveError::NoPeers) => elsewhere(context, hash),
+        found => Ok(found?),
     }
 }
 

@@ -8,7 +8,7 @@ use weft_primitives::{ChunkIndex, ColumnIndex};
 use weft_storage::View;
 
 /// Cells in one answer.
-const CELLS_MAX: u64 = 1024;
+pub(crate) const CELLS_MAX: u64 = 1024;
 
 /// `da_cells(block, column, firstChunk, count)`; fewer than `count` where the block ends.
 pub fn cells(context: &RpcContext, args: &Args<'_>) -> Result<Option<RangeProof>, RpcError> {

@@ -4,6 +4,7 @@ use super::Quantity;
 use crate::{Args, RpcContext, RpcError, chain};
 use alloy_primitives::B256;
 use serde::Serialize;
+use weft_primitives::{DaSummary, SealedHeader};
 
 /// What `extraData` commits to.
 #[derive(Clone, Debug, Serialize)]
@@ -29,19 +30,25 @@ pub fn commitment(context: &RpcContext, args: &Args<'_>) -> Result<Option<Commit
     let Some(number) = chain::block_number(&view, args.required(0)?)? else { return Ok(None) };
     let Some(summary) = view.da_summary(number)? else { return Ok(None) };
     let header = chain::header(&view, number)?;
-    let geometry = summary.geometry;
-    Ok(Some(Commitment {
-        block_number: Quantity(number),
-        block_hash: header.hash(),
-        da_root: summary.da_root,
-        version: Quantity(geometry.version().into()),
-        data_shards: geometry.data_shards().into(),
-        parity_shards: geometry.parity_shards().into(),
-        chunk_bytes: geometry.chunk_bytes().into(),
-        blob_count: summary.blobs.len().into(),
-        chunk_count: Quantity(summary.chunk_count.into()),
-        blobs_root: summary.blobs_root,
-        columns_root: summary.columns_root,
-        column_roots: summary.column_roots,
-    }))
+    Ok(Some(Commitment::of(&header, summary)))
+}
+
+impl Commitment {
+    pub(crate) fn of(header: &SealedHeader, summary: DaSummary) -> Self {
+        let geometry = summary.geometry;
+        Self {
+            block_number: Quantity(header.number),
+            block_hash: header.hash(),
+            da_root: summary.da_root,
+            version: Quantity(geometry.version().into()),
+            data_shards: geometry.data_shards().into(),
+            parity_shards: geometry.parity_shards().into(),
+            chunk_bytes: geometry.chunk_bytes().into(),
+            blob_count: summary.blobs.len().into(),
+            chunk_count: Quantity(summary.chunk_count.into()),
+            blobs_root: summary.blobs_root,
+            columns_root: summary.columns_root,
+            column_roots: summary.column_roots,
+        }
+    }
 }

@@ -3,11 +3,11 @@
 //! Blobs, cells and their proofs come from the [`Retriever`](weft_archive::Retriever), which checks them
 //! against the header's commitment; here are only their JSON and their limits.
 
-mod blobs;
-mod cells;
+pub(crate) mod blobs;
+pub(crate) mod cells;
 mod checkpoint_events;
 mod checkpoints;
-mod commitment;
+pub(crate) mod commitment;
 mod inclusion;
 mod permanent;
 mod price;
@@ -16,8 +16,9 @@ mod status;
 mod subscribe;
 
 pub use checkpoints::now as checkpoint_now;
+pub(crate) use status::Place;
 
-use crate::Registrar;
+use crate::{Registrar, network};
 use alloy_primitives::U64;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
@@ -34,6 +35,7 @@ pub fn register(registrar: &mut Registrar) {
     registrar.asynchronous("da_requestPermanence", permanent::request);
     registrar.asynchronous("da_price", price::price);
     registrar.read("da_status", 0, status::status);
+    network::register_da(registrar);
     subscribe::register(registrar);
 }
 

@@ -28,8 +28,9 @@ pub struct Status {
     peers: Quantity,
 }
 
+/// A block.
 #[derive(Clone, Copy, Debug, Serialize)]
-struct Place {
+pub(crate) struct Place {
     number: Quantity,
     hash: B256,
 }
@@ -57,7 +58,7 @@ struct PoolStatus {
 
 #[derive(Clone, Debug, Serialize)]
 struct Custody {
-    /// Columns that this node keeps of every blob: all, until it has peers to share with.
+    /// Columns that this node keeps of every blob: a full node keeps all.
     columns: Vec<Quantity>,
 }
 
@@ -211,6 +212,6 @@ pub fn status(context: &RpcContext, _: &Args<'_>) -> Result<Status, RpcError> {
             bytes: context.parts.pool.bytes().into(),
         },
         custody: Custody { columns: (0..columns).map(Quantity::from).collect() },
-        peers: Quantity(0),
+        peers: Quantity(context.parts.network.peer_count()),
     })
 }

@@ -15,8 +15,7 @@ use alloy_rpc_types_eth::Index;
 pub fn register(registrar: &mut Registrar) {
     registrar.quick("eth_chainId", 0, |context, _| Ok(U64::from(context.spec().chain_id())));
     registrar.quick("eth_blockNumber", 0, |context, _| Ok(U64::from(context.parts.engine.head().number)));
-    // Until there are peers to follow, the node is where its chain is.
-    registrar.quick("eth_syncing", 0, |_, _| Ok(false));
+    registrar.quick("eth_syncing", 0, |context, _| Ok(context.parts.network.sync_status()));
     registrar.read("eth_getBlockByHash", 2, by_hash);
     registrar.read("eth_getBlockByNumber", 2, by_number);
     registrar.read("eth_getHeaderByHash", 1, |context, args| {

@@ -50,10 +50,7 @@ async fn subscribe(context: Arc<RpcContext>, params: Params<'static>, pending: P
             pump(&context, &sink, transactions, whole).await;
         }
         Kind::Pending { full: false } => pump(&context, &sink, transactions, |pooled| [pooled.hash()]).await,
-        Kind::Syncing => {
-            note(&context, send(&sink, &false).await);
-            sink.closed().await;
-        }
+        Kind::Syncing => note(&context, follow_sync(&context, &sink).await),
     }
 }
 
@@ -137,6 +134,19 @@ pub async fn send_noted(context: &RpcContext, sink: &SubscriptionSink, item: &im
     let sent = outcome.is_ok();
     note(context, outcome);
     sent
+}
+
+/// Says how it is, and each change of whether the node catches up.
+async fn follow_sync(context: &RpcContext, sink: &SubscriptionSink) -> Result<(), Overrun> {
+    let network = &context.parts.network;
+    loop {
+        let told = network.sync_change();
+        send(sink, &told).await?;
+        tokio::select! {
+            () = network.sync_turned(&told) => {}
+            () = sink.closed() => return Ok(()),
+        }
+    }
 }
 
 async fn send(sink: &SubscriptionSink, item: &impl Serialize) -> Result<(), Overrun> {

@@ -6,7 +6,7 @@
 //! read, TCP's window closes, and the client waits. A client that never reads is dropped by the
 //! ping timeout. Worst case per connection: [`UNSENT_BYTES_MAX`] + one response + the calls in flight.
 
-use crate::RpcContext;
+use crate::Serving;
 use futures::task::AtomicWaker;
 use hyper_util::rt::TokioIo;
 use std::{
@@ -90,21 +90,21 @@ impl Drop for CallGuard {
 /// became a WebSocket.
 #[derive(Debug)]
 pub struct Slot {
-    context: Arc<RpcContext>,
+    context: Arc<dyn Serving>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Slot {
     /// Counts the connection.
-    pub fn new(context: Arc<RpcContext>, permit: OwnedSemaphorePermit) -> Self {
-        context.metrics.server.connections.increment(1.0);
+    pub fn new(context: Arc<dyn Serving>, permit: OwnedSemaphorePermit) -> Self {
+        context.metrics().server.connections.increment(1.0);
         Self { context, _permit: permit }
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.context.metrics.server.connections.decrement(1.0);
+        self.context.metrics().server.connections.decrement(1.0);
     }
 }
 

@@ -10,20 +10,21 @@ use super::{
     body::{self, BodyError},
     scanner::Scanned,
 };
-use crate::{Readiness, RpcContext, RpcError, eth::submit};
-use alloy_primitives::Bytes;
+use crate::{Readiness, RpcError, Serving};
+use alloy_primitives::{Bytes, TxHash};
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use jsonrpsee::server::{HttpBody, http as rpc_http, ws};
 use serde_json::value::RawValue;
 use std::{net::IpAddr, sync::Arc, time::Instant};
 use tokio::sync::Semaphore;
+use weft_pool::Pool;
 
 /// What all requests share.
 #[derive(Debug)]
 pub struct HttpState {
     /// The server.
-    pub context: Arc<RpcContext>,
+    pub context: Arc<dyn Serving>,
     /// Memory for bodies, in bytes.
     pub body_budget: Arc<Semaphore>,
 }
@@ -40,7 +41,7 @@ pub enum Route {
 impl HttpState {
     /// Answers `request`, or prepares it for jsonrpsee.
     pub async fn route(&self, request: Request<Incoming>) -> Route {
-        let config = &self.context.config;
+        let config = self.context.config();
         if !host_allowed(request.headers(), request.uri(), &config.virtual_hosts) {
             return Route::Answered(rpc_http::response::host_not_allowed());
         }
@@ -66,7 +67,7 @@ impl HttpState {
             // geth answers an empty GET so, and load balancers count on it.
             "/" => text(StatusCode::OK, ""),
             "/health" => text(StatusCode::OK, r#"{"status":"ok"}"#),
-            "/ready" => match &*self.context.parts.readiness.borrow() {
+            "/ready" => match self.context.readiness() {
                 Readiness::Ready => text(StatusCode::OK, r#"{"status":"ready"}"#),
                 Readiness::Starting => text(StatusCode::SERVICE_UNAVAILABLE, r#"{"status":"starting"}"#),
                 Readiness::Unready(reason) => text(
@@ -83,28 +84,29 @@ impl HttpState {
         let (parts, incoming) = request.into_parts();
         let announced =
             parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-        let metrics = &self.context.metrics.server;
-        let received = match body::receive(incoming, announced, &self.context.config, &self.body_budget).await
-        {
-            Ok(received) => received,
-            Err(error) => {
-                metrics.bodies_refused_total.increment(1);
-                return Route::Answered(refusal(&error));
-            }
-        };
+        let metrics = &self.context.metrics().server;
+        let received =
+            match body::receive(incoming, announced, self.context.config(), &self.body_budget).await {
+                Ok(received) => received,
+                Err(error) => {
+                    metrics.bodies_refused_total.increment(1);
+                    return Route::Answered(refusal(&error));
+                }
+            };
         metrics.request_bytes_total.increment(received.bytes as u64);
-        self.context.metrics.work.parse_seconds.record(received.parsing.as_secs_f64());
+        self.context.metrics().work.parse_seconds.record(received.parsing.as_secs_f64());
         let (scanned, permit) = received.into_parts();
+        let has_eth = self.context.config().namespaces.iter().any(|name| name == "eth");
         match scanned {
-            Scanned::RawTransaction { id, raw }
-                if self.context.config.namespaces.iter().any(|name| name == "eth") =>
-            {
-                metrics.raw_transactions_streamed_total.increment(1);
-                let answer = self.submit(&id, raw, start).await;
-                drop(permit);
-                Route::Answered(answer)
-            }
-            Scanned::RawTransaction { .. } => Route::Answered(rpc_http::response::denied()),
+            Scanned::RawTransaction { id, raw } => match self.context.pool().filter(|_| has_eth) {
+                Some(pool) => {
+                    metrics.raw_transactions_streamed_total.increment(1);
+                    let answer = self.submit(pool, &id, raw, start).await;
+                    drop(permit);
+                    Route::Answered(answer)
+                }
+                None => Route::Answered(rpc_http::response::denied()),
+            },
             Scanned::Plain(text) => {
                 let mut request = Request::from_parts(parts, HttpBody::from(text));
                 // Its share of the memory goes back when the request, and with it the body, is dropped.
@@ -114,11 +116,11 @@ impl HttpState {
         }
     }
 
-    async fn submit(&self, id: &RawValue, raw: Bytes, start: Instant) -> Response<HttpBody> {
-        let outcome =
-            tokio::time::timeout(self.context.config.call_timeout, submit::send_raw(&self.context, raw));
-        let outcome = outcome.await.unwrap_or(Err(RpcError::Timeout));
-        self.context.metrics.observe_since("eth_sendRawTransaction", outcome.is_ok(), start);
+    async fn submit(&self, pool: &Pool, id: &RawValue, raw: Bytes, start: Instant) -> Response<HttpBody> {
+        let submitted = async { Ok(pool.submit(raw).await?) };
+        let outcome = tokio::time::timeout(self.context.config().call_timeout, submitted).await;
+        let outcome: Result<TxHash, RpcError> = outcome.unwrap_or(Err(RpcError::Timeout));
+        self.context.metrics().observe_since("eth_sendRawTransaction", outcome.is_ok(), start);
         let answer = match outcome {
             Ok(hash) => format!(r#"{{"jsonrpc":"2.0","id":{},"result":"{hash}"}}"#, id.get()),
             Err(error) => {

@@ -1,7 +1,7 @@
 //! What happens around every call: metrics by method, and the connection's meter.
 
 use super::connection::Meter;
-use crate::{RpcContext, RpcError};
+use crate::{RpcError, Serving};
 use futures::FutureExt;
 use jsonrpsee::{
     MethodResponse,
@@ -25,7 +25,7 @@ pub struct Observed<S> {
     /// The dispatch.
     pub service: S,
     /// The server.
-    pub context: Arc<RpcContext>,
+    pub context: Arc<dyn Serving>,
     /// Names of all served methods.
     pub methods: Arc<HashSet<&'static str>>,
     /// The connection that the calls come from.
@@ -86,13 +86,13 @@ impl<S: RpcServiceT<MethodResponse = MethodResponse>> Observed<S> {
             None => response,
         };
         let name = name.unwrap_or(UNKNOWN);
-        self.context.metrics.observe_since(name, response.is_success(), start);
+        self.context.metrics().observe_since(name, response.is_success(), start);
         response
     }
 
     /// Call by call, within the response limit.
     async fn observed_batch(&self, batch: Batch<'_>) -> MethodResponse {
-        let mut builder = BatchResponseBuilder::new_with_limit(self.context.config.response_bytes_max);
+        let mut builder = BatchResponseBuilder::new_with_limit(self.context.config().response_bytes_max);
         let mut notified = false;
         for entry in batch {
             let response = match entry {

@@ -16,7 +16,7 @@ use self::{
     http::{HttpState, Route},
     middleware::Observed,
 };
-use crate::{RpcContext, RpcError, follow};
+use crate::{ColumnsContext, RpcContext, RpcError, Serving, columns, follow};
 use ::http::{HeaderValue, Method, Request, Response, header};
 use hyper::body::Incoming;
 use hyper_util::{
@@ -69,27 +69,42 @@ pub enum RpcServerError {
 
 /// A running server.
 #[derive(Debug)]
-pub struct RpcServer {
+pub struct RpcServer<C = RpcContext> {
     address: SocketAddr,
     handle: ServerHandle,
-    context: Arc<RpcContext>,
+    context: Arc<C>,
 }
 
 impl RpcServer {
-    /// Listens and serves.
+    /// Listens and serves a full node.
     pub async fn start(context: Arc<RpcContext>) -> Result<Self, RpcServerError> {
-        let address = context.config.address;
+        let module = crate::module(&context)?;
+        let (server, stop) = Self::listen(Arc::clone(&context), module.into()).await?;
+        tokio::spawn(follow::engine(Arc::clone(&context), stop.clone()));
+        tokio::spawn(follow::pool(context, stop));
+        Ok(server)
+    }
+}
+
+impl RpcServer<ColumnsContext> {
+    /// Listens and serves a node without execution.
+    pub async fn start_columns(context: Arc<ColumnsContext>) -> Result<Self, RpcServerError> {
+        let module = columns::module(&context)?;
+        Ok(Self::listen(context, module.into()).await?.0)
+    }
+}
+
+impl<C: Serving> RpcServer<C> {
+    async fn listen(context: Arc<C>, methods: Methods) -> Result<(Self, StopHandle), RpcServerError> {
+        let address = context.config().address;
         let listener =
             TcpListener::bind(address).await.map_err(|source| RpcServerError::Listen { address, source })?;
         let address = listener.local_addr().map_err(|source| RpcServerError::Listen { address, source })?;
-        let module = crate::module(&context)?;
         let (stop, handle) = stop_channel();
-        tokio::spawn(follow::engine(Arc::clone(&context), stop.clone()));
-        tokio::spawn(follow::pool(Arc::clone(&context), stop.clone()));
-        let acceptor = Acceptor::new(Arc::clone(&context), module.into(), stop)?;
+        let acceptor = Acceptor::new(context.clone(), methods, stop.clone())?;
         tokio::spawn(acceptor.run(listener));
         tracing::info!(target: "weft::rpc", %address, "json-rpc server started");
-        Ok(Self { address, handle, context })
+        Ok((Self { address, handle, context }, stop))
     }
 
     /// Where it listens (the port, when 0 was configured).
@@ -98,7 +113,7 @@ impl RpcServer {
     }
 
     /// What the handlers work on.
-    pub fn context(&self) -> &Arc<RpcContext> {
+    pub fn context(&self) -> &Arc<C> {
         &self.context
     }
 
@@ -122,13 +137,13 @@ struct Acceptor {
 type HttpService = BoxCloneSyncService<Request<Incoming>, Response<HttpBody>, Infallible>;
 
 impl Acceptor {
-    fn new(context: Arc<RpcContext>, methods: Methods, stop: StopHandle) -> Result<Self, RpcServerError> {
+    fn new(context: Arc<dyn Serving>, methods: Methods, stop: StopHandle) -> Result<Self, RpcServerError> {
         Ok(Self {
-            cors: cors(&context.config.cors_origins)?,
-            slots: Arc::new(Semaphore::new(context.config.connections_max)),
+            cors: cors(&context.config().cors_origins)?,
+            slots: Arc::new(Semaphore::new(context.config().connections_max)),
             names: Arc::new(methods.method_names().collect()),
             state: Arc::new(HttpState {
-                body_budget: Arc::new(Semaphore::new(context.config.request_bytes_in_flight)),
+                body_budget: Arc::new(Semaphore::new(context.config().request_bytes_in_flight)),
                 context,
             }),
             methods,
@@ -137,7 +152,7 @@ impl Acceptor {
     }
 
     async fn run(self, listener: TcpListener) {
-        let server = server_config(&self.state.context.config);
+        let server = server_config(self.state.context.config());
         // Its own connection limit counts requests; ours counts sockets.
         let builder = ServerBuilder::with_config(server).to_service_builder().max_connections(u32::MAX >> 4);
         let stopped = self.stop.clone().shutdown();
@@ -152,11 +167,11 @@ impl Acceptor {
                 continue;
             };
             let Ok(permit) = Arc::clone(&self.slots).try_acquire_owned() else {
-                self.state.context.metrics.server.connections_refused_total.increment(1);
+                self.state.context.metrics().server.connections_refused_total.increment(1);
                 continue;
             };
             let slot = Slot::new(Arc::clone(&self.state.context), permit);
-            let meter = Meter::new(self.state.context.config.calls_per_connection_max);
+            let meter = Meter::new(self.state.context.config().calls_per_connection_max);
             let observer = {
                 let (context, methods, meter) =
                     (Arc::clone(&self.state.context), Arc::clone(&self.names), Arc::clone(&meter));
@@ -174,7 +189,7 @@ impl Acceptor {
                 let (state, mut rpc) = (Arc::clone(&state), rpc.clone());
                 async move { Ok(answer(&state, request, |request| rpc.call(request)).await) }
             });
-            let header_timeout = self.state.context.config.header_timeout;
+            let header_timeout = self.state.context.config().header_timeout;
             // Small answers must not wait for the client's acknowledgements; not fatal where it cannot be set.
             let _ = stream.set_nodelay(true);
             tokio::spawn(serve(

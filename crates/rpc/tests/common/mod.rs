@@ -6,6 +6,7 @@ use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
 use alloy_signer::SignerSync;
 use alloy_signer_local::{MnemonicBuilder, PrivateKeySigner};
+use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio::{
@@ -18,7 +19,7 @@ use weft_chainspec::ChainSpec;
 use weft_engine::{Engine, EngineConfig, EngineHandle, ForkchoiceState, PayloadAttributes, init_genesis};
 use weft_evm::Evm;
 use weft_pool::{Pool, PoolConfig};
-use weft_rpc::{Readiness, RpcConfig, RpcContext, RpcParts, RpcServer};
+use weft_rpc::{NetworkParts, Readiness, RpcConfig, RpcContext, RpcParts, RpcServer, SyncView, Syncing};
 use weft_storage::{Store, StoreOptions};
 
 /// A node without a network: everything that RPC stands on.
@@ -29,8 +30,26 @@ pub struct Node {
     pub engine: EngineHandle,
     pub server: RpcServer,
     pub readiness: watch::Sender<Readiness>,
+    /// How far it says that it is in catching up.
+    pub syncing: watch::Sender<Option<Syncing>>,
     _engine_ends: EndOfEngine,
     _folder: tempfile::TempDir,
+}
+
+#[derive(Debug)]
+struct Sync(watch::Receiver<Option<Syncing>>);
+
+impl SyncView for Sync {
+    fn syncing(&self) -> Option<Syncing> {
+        *self.0.borrow()
+    }
+
+    fn turned(&self, syncing: bool) -> BoxFuture<'static, ()> {
+        let mut seen = self.0.clone();
+        Box::pin(async move {
+            seen.wait_for(|now| now.is_some() != syncing).await.unwrap();
+        })
+    }
 }
 
 /// Waits for the engine's thread, which has the database open, before the process may end.
@@ -67,6 +86,7 @@ impl Node {
                 .unwrap();
         let engine = EngineHandle::spawn(engine).unwrap();
         let (readiness, ready) = watch::channel(Readiness::Starting);
+        let (syncing, seen) = watch::channel(None);
         let parts = RpcParts {
             spec: Arc::clone(&spec),
             store: store.clone(),
@@ -74,6 +94,7 @@ impl Node {
             engine: engine.clone(),
             evm: Evm::new(Arc::clone(&spec)),
             permanence: weft_rpc::PermanenceParts::off(),
+            network: NetworkParts { handle: None, sync: Some(Arc::new(Sync(seen))) },
             retriever: Retriever::new(store.clone()),
             stages: vec![BLOB_ARCHIVE],
             readiness: ready,
@@ -83,7 +104,7 @@ impl Node {
         let config = RpcConfig { address: ([127, 0, 0, 1], 0).into(), dev_keys, ..config };
         let server = RpcServer::start(Arc::new(RpcContext::new(parts, config).unwrap())).await.unwrap();
         let _engine_ends = EndOfEngine(engine.clone());
-        Self { spec, store, pool, engine, server, readiness, _engine_ends, _folder: folder }
+        Self { spec, store, pool, engine, server, readiness, syncing, _engine_ends, _folder: folder }
     }
 
     /// Seals what the pool has on top of `parent`, and makes it the head.

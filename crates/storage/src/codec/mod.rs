@@ -9,6 +9,7 @@ mod account;
 mod block;
 mod change_set;
 mod da;
+mod held;
 mod ledger;
 mod receipt;
 mod stage;
@@ -22,6 +23,7 @@ pub(crate) use account::{Previous, SlotValue};
 pub(crate) use block::{HeaderRecord, SenderRecord};
 pub(crate) use change_set::{ChangeSet, ChangedStorage};
 pub(crate) use da::ColumnBitmap;
+pub(crate) use held::{ColumnRecord, ColumnTotals, DispersedRecord};
 pub(crate) use stage::StageRecord;
 pub(crate) use transaction::{Stub, decode_transaction, with_input};
 

@@ -11,6 +11,7 @@ use alloy_primitives::{Bytes, Log, Signature, U256};
 use alloy_trie::{BranchNodeCompact, TrieMask};
 use proptest::prelude::*;
 use std::fmt::Debug;
+use weft_erasure::{HeldColumn, Preimage, SparseTree};
 use weft_primitives::{
     BlobRef, ChunkIndex, ColumnIndex, DaSummary, Geometry, Header, Receipt, SealedHeader, StoredAccount,
     Transaction,
@@ -95,6 +96,24 @@ fn summary() -> impl Strategy<Value = DaSummary> {
             columns_root,
             column_roots,
             da_root,
+        },
+    )
+}
+
+/// Pieces of a column's tree, put together.
+fn column_record() -> impl Strategy<Value = ColumnRecord> {
+    let range = (0usize..40, 1usize..20).prop_map(|(start, length)| start..(start + length).min(40));
+    (prop::collection::vec(range, 1..5), any::<u32>(), hash(), any::<u16>(), keys(8), any::<u64>()).prop_map(
+        |(ranges, blob_count, blobs_root, column, column_path, bytes)| {
+            let all: Vec<B256> = (0..40).map(B256::with_last_byte).collect();
+            let pieces = ranges.into_iter().map(|range| {
+                let proof = weft_erasure::merkle::range_proof(&all, range.clone()).unwrap();
+                SparseTree::of_range(all[range.clone()].to_vec(), range.start, 40, &proof).unwrap()
+            });
+            let tree = pieces.reduce(|tree, piece| tree.merge(&piece)).unwrap();
+            let preimage = Preimage { geometry: Geometry::DEV, blob_count, chunk_count: 40, blobs_root };
+            let held = HeldColumn { preimage, column: ColumnIndex(column), column_path, tree };
+            ColumnRecord { held, bytes }
         },
     )
 }
@@ -199,6 +218,9 @@ proptest! {
         canonical::<BranchNodeCompact>(&bytes)?;
         canonical::<ChangeSet>(&bytes)?;
         canonical::<DaSummary>(&bytes)?;
+        canonical::<ColumnRecord>(&bytes)?;
+        canonical::<DispersedRecord>(&bytes)?;
+        canonical::<ColumnTotals>(&bytes)?;
         canonical::<SenderRecord>(&bytes)?;
         canonical::<StageRecord>(&bytes)?;
         canonical::<TxPosition>(&bytes)?;
@@ -215,6 +237,7 @@ proptest! {
     fn damaged_records_decode_or_are_refused(
         (receipts, branch, summary) in (prop::collection::vec(receipt(), 0..3), branch(), summary()),
         changes in change_set(),
+        column in column_record(),
         at in any::<prop::sample::Index>(),
         byte in any::<u8>(),
         cut in any::<prop::sample::Index>(),
@@ -232,6 +255,20 @@ proptest! {
         damage(&branch, at, byte, cut)?;
         damage(&summary, at, byte, cut)?;
         damage(&changes, at, byte, cut)?;
+        damage(&column, at, byte, cut)?;
+    }
+
+    #[test]
+    fn columns_of_a_database_without_bodies(
+        column in column_record(),
+        block in hash(),
+        peers in prop::collection::vec((any::<u16>(), any::<u32>()), 0..5),
+        (first, bytes) in (any::<u64>(), any::<u64>()),
+    ) {
+        round_trip(column)?;
+        let columns = peers.into_iter().map(|(column, peers)| (ColumnIndex(column), peers)).collect();
+        round_trip(DispersedRecord { hash: block, columns })?;
+        round_trip(ColumnTotals { first, bytes })?;
     }
 
     #[test]
@@ -295,6 +332,36 @@ fn receipts_on_disk() {
     assert_eq!(receipts(root.into()).to_bytes(), bytes(&head), "before Byzantium");
     let both = Vec::<Receipt>::decode(&bytes(&[&[0xc2][..], root.as_slice()].concat()));
     assert_eq!(both, Err(Malformed("a receipt with both status and state root")));
+}
+
+/// As above.
+#[test]
+fn columns_on_disk() {
+    let all: Vec<B256> = (1..=3).map(B256::repeat_byte).collect();
+    let proof = weft_erasure::merkle::range_proof(&all, 1..2).unwrap();
+    let tree = SparseTree::of_range(vec![all[1]], 1, 3, &proof).unwrap();
+    let blobs_root = B256::repeat_byte(0xbb);
+    let preimage = Preimage { geometry: Geometry::DEV, blob_count: 2, chunk_count: 3, blobs_root };
+    let held = HeldColumn { preimage, column: ColumnIndex(9), column_path: vec![B256::ZERO], tree };
+    let expected = [
+        &[0, 1, 0, 4, 0, 7, 0, 2, 0, 0, 0, 0, 0, 2, 0, 0, 0, 3][..],
+        &[0xbb; 32],
+        &[0, 9, 0, 0, 0, 0, 0, 0, 1, 0],
+        &[1, 1, 1],
+        &[1],
+        &[0; 32],
+        &[1],
+        &[2; 32],
+        &[2],
+        &[1; 32],
+        &[3; 32],
+    ];
+    assert_eq!(ColumnRecord { held, bytes: 256 }.to_bytes(), expected.concat());
+    let dispersed =
+        DispersedRecord { hash: blobs_root, columns: vec![(ColumnIndex(3), 300), (ColumnIndex(4), 1)] };
+    assert_eq!(dispersed.to_bytes(), [&[0xbb; 32][..], &[2, 0, 3, 0xac, 2, 0, 4, 1]].concat());
+    let totals = ColumnTotals { first: 7, bytes: 258 };
+    assert_eq!(totals.to_bytes(), [0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 1, 2]);
 }
 
 #[test]

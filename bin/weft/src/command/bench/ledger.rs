@@ -1,6 +1,6 @@
-//! What became of every transaction of a run: submitted, then seen in a block.
+//! What became of every transaction of a run: submitted, then seen in a block, by one node or by several.
 //!
-//! Workers wait here while too many bytes are on their way ([`Ledger::admit`]), which is also what bounds the maps.
+//! It is included when the last of the nodes that are watched has shown it. Workers wait here while too many bytes are on their way ([`Ledger::admit`]), which is also what bounds the maps.
 //! A block may be seen before the answer to the submission has been read; such hashes wait in `early`.
 
 use super::histogram::Histogram;
@@ -20,12 +20,28 @@ pub struct Ledger {
     changed: Condvar,
     bytes_max: usize,
     count_max: usize,
+    nodes: usize,
+}
+
+/// A transaction that the node has taken.
+#[derive(Debug)]
+struct Waiting {
+    begun: Instant,
+    bytes: usize,
+    seen: Seen,
+}
+
+/// Which nodes have shown a transaction: when the first did, and how many.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    first: Option<Instant>,
+    count: usize,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    waiting: B256Map<(Instant, usize)>,
-    early: B256Map<Instant>,
+    waiting: B256Map<Waiting>,
+    early: B256Map<Seen>,
     in_flight_bytes: usize,
     in_flight_count: usize,
     totals: Totals,
@@ -39,16 +55,19 @@ pub struct Totals {
     pub submitted_bytes: u64,
     pub included_count: u64,
     pub included_bytes: u64,
-    /// From the start of a submission until its block was seen.
+    /// From the start of a submission until its block was seen, at the last node.
     pub latency: Histogram,
+    /// The same at the first node.
+    pub first_latency: Histogram,
     pub last_submitted: Option<Instant>,
     pub last_included: Option<Instant>,
 }
 
 impl Ledger {
-    /// At most `bytes_max` bytes and `count_max` transactions on their way at any moment.
-    pub fn new(bytes_max: usize, count_max: usize) -> Self {
-        Self { state: Mutex::default(), changed: Condvar::new(), bytes_max, count_max }
+    /// At most `bytes_max` bytes and `count_max` transactions on their way at any moment; a transaction has arrived
+    /// when all of so many `nodes` have shown it.
+    pub fn new(bytes_max: usize, count_max: usize, nodes: usize) -> Self {
+        Self { state: Mutex::default(), changed: Condvar::new(), bytes_max, count_max, nodes }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -79,29 +98,41 @@ impl Ledger {
         state.totals.submitted_count += 1;
         state.totals.submitted_bytes += bytes as u64;
         state.totals.last_submitted = Some(Instant::now());
-        match state.early.remove(&hash) {
-            Some(seen) => self.included(&mut state, begun, bytes, seen),
-            None => drop(state.waiting.insert(hash, (begun, bytes))),
+        let seen = state.early.remove(&hash).unwrap_or_default();
+        let waiting = Waiting { begun, bytes, seen };
+        // Seen before it was taken, as far as this process knows.
+        if seen.count == self.nodes {
+            self.included(&mut state, &waiting, Instant::now());
+        } else {
+            state.waiting.insert(hash, waiting);
         }
     }
 
-    /// These transactions were seen in a block at `seen`.
-    pub fn block(&self, hashes: &[B256], seen: Instant) {
+    /// One of the nodes, each of which shows a block once, has shown these transactions at `now`.
+    pub fn block(&self, hashes: &[B256], now: Instant) {
         let mut state = self.lock();
         for hash in hashes {
-            match state.waiting.remove(hash) {
-                Some((begun, bytes)) => self.included(&mut state, begun, bytes, seen),
-                None if state.early.len() < EARLY_MAX => drop(state.early.insert(*hash, seen)),
-                None => {}
+            if let Some(waiting) = state.waiting.get_mut(hash) {
+                waiting.seen.by_another(now);
+                if waiting.seen.count == self.nodes
+                    && let Some(waiting) = state.waiting.remove(hash)
+                {
+                    self.included(&mut state, &waiting, now);
+                }
+            } else if state.early.len() < EARLY_MAX {
+                state.early.entry(*hash).or_default().by_another(now);
             }
         }
     }
 
-    fn included(&self, state: &mut State, begun: Instant, bytes: usize, seen: Instant) {
-        state.totals.included_count += 1;
-        state.totals.included_bytes += bytes as u64;
-        state.totals.last_included = Some(seen);
-        state.totals.latency.record(seen.saturating_duration_since(begun));
+    fn included(&self, state: &mut State, waiting: &Waiting, now: Instant) {
+        let Waiting { begun, bytes, seen } = *waiting;
+        let totals = &mut state.totals;
+        totals.included_count += 1;
+        totals.included_bytes += bytes as u64;
+        totals.last_included = Some(now);
+        totals.latency.record(now.saturating_duration_since(begun));
+        totals.first_latency.record(seen.first.unwrap_or(now).saturating_duration_since(begun));
         state.in_flight_bytes = state.in_flight_bytes.saturating_sub(bytes);
         state.in_flight_count = state.in_flight_count.saturating_sub(1);
         self.changed.notify_all();
@@ -139,6 +170,13 @@ impl Ledger {
     }
 }
 
+impl Seen {
+    fn by_another(&mut self, now: Instant) {
+        self.first.get_or_insert(now);
+        self.count += 1;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_block_may_be_seen_before_or_after_the_answer() {
-        let ledger = Ledger::new(100, 100);
+        let ledger = Ledger::new(100, 100, 1);
         let now = Instant::now();
         let (first, second) = (B256::repeat_byte(1), B256::repeat_byte(2));
         assert!(ledger.admit(2, 20));
@@ -160,7 +198,7 @@ mod tests {
 
     #[test]
     fn what_is_on_its_way_is_bounded_until_blocks_come() {
-        let ledger = Ledger::new(10, 100);
+        let ledger = Ledger::new(10, 100, 1);
         assert!(ledger.admit(1, 10));
         ledger.submitted(B256::ZERO, 10, Instant::now());
         thread::scope(|scope| {
@@ -175,14 +213,34 @@ mod tests {
 
     #[test]
     fn a_transaction_larger_than_the_bound_goes_alone() {
-        let ledger = Ledger::new(10, 100);
+        let ledger = Ledger::new(10, 100, 1);
         assert!(ledger.admit(1, 1000));
     }
 
     #[test]
     fn a_transaction_that_never_arrives_is_noticed() {
-        let ledger = Ledger::new(100, 100);
+        let ledger = Ledger::new(100, 100, 1);
         ledger.submitted(B256::ZERO, 10, Instant::now());
         assert!(!ledger.drained(Duration::from_millis(1)));
+    }
+    #[test]
+    fn of_several_nodes_the_last_one_counts() {
+        let ledger = Ledger::new(100, 100, 3);
+        let begun = Instant::now();
+        let (early, late) = (B256::repeat_byte(1), B256::repeat_byte(2));
+        let at = |seconds| begun + Duration::from_secs(seconds);
+        assert!(ledger.admit(2, 20));
+        ledger.block(&[early], at(1));
+        ledger.submitted(early, 10, begun);
+        ledger.submitted(late, 10, begun);
+        ledger.block(&[early, late], at(2));
+        assert_eq!(ledger.totals().included_count, 0);
+        ledger.block(&[early, late], at(3));
+        assert_eq!(ledger.totals().included_count, 1);
+        assert!(!ledger.drained(Duration::ZERO));
+        ledger.block(&[late], at(4));
+        let totals = ledger.totals();
+        assert_eq!((totals.included_count, totals.last_included), (2, Some(at(4))));
+        assert!(totals.latency.quantile(1.0) > totals.first_latency.quantile(1.0));
     }
 }

@@ -1,8 +1,7 @@
 //! One measurement from an idle node to a checked report.
 
 use super::{
-    BenchArgs,
-    child::Node,
+    BenchArgs, child,
     ledger::Ledger,
     load::{self, Load, Pace, SINK, Sample},
     parts::Snapshot,
@@ -14,6 +13,7 @@ use super::{
 use crate::{
     client::Client,
     command::{
+        child::Child,
         fund,
         gas::{CalldataGas, Fees},
     },
@@ -39,18 +39,18 @@ const DRAIN_PAUSE: Duration = Duration::from_millis(20);
 const FREE_BYTES: &str = "weft_datadir_free_bytes";
 const FULL_BYTES: f64 = 257.0 * 1024.0 * 1024.0;
 /// Transactions on their way at any moment, whatever their size.
-const IN_FLIGHT_COUNT_MAX: usize = 20_000;
+pub(super) const IN_FLIGHT_COUNT_MAX: usize = 20_000;
 
 /// The node under test.
 pub(super) enum Target {
-    Own { node: Node, folder: Folder },
+    Own { node: Child, folder: Folder },
     Other { url: String, pid: Option<u32> },
 }
 
 impl Target {
     pub(super) fn url(&self) -> &str {
         match self {
-            Self::Own { node, .. } => &node.rpc,
+            Self::Own { node, .. } => &node.banner().http,
             Self::Other { url, .. } => url,
         }
     }
@@ -90,7 +90,7 @@ impl Target {
 pub(super) struct Folder(PathBuf);
 
 impl Folder {
-    fn create(wanted: Option<&Path>) -> Result<Self> {
+    pub(super) fn create(wanted: Option<&Path>) -> Result<Self> {
         let parent = wanted.map_or_else(std::env::temp_dir, Path::to_path_buf);
         let folder = parent.join(format!("weft-bench-{}", std::process::id()));
         fs::create_dir_all(&folder).wrap_err_with(|| format!("create {}", folder.display()))?;
@@ -120,7 +120,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<Report> {
     let addresses: Vec<_> = senders.iter().map(|sender| sender.address).collect();
     fund::fund(&mut client, &addresses).wrap_err("funding the senders")?;
 
-    let ledger = Ledger::new(args.in_flight.0, IN_FLIGHT_COUNT_MAX);
+    let ledger = Ledger::new(args.in_flight.0, IN_FLIGHT_COUNT_MAX, 1);
     let sample = Sample::new(args.sample);
     let before = Clock::read(&target)?;
     let load = Load {
@@ -137,7 +137,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<Report> {
         refused: AtomicU64::new(0),
         pace: args.rate.map(|rate| Pace::new(rate.0)),
     };
-    let persisted_at = drive(&load, &mut senders, usize::from(args.connections), &mut client)
+    let persisted_at = drive(&load, &mut senders, usize::from(args.connections), &[target.url()])
         .and_then(|()| archived(&mut client))
         .map_err(|error| target.explain(error))?;
     let after = Clock::read(&target)?;
@@ -153,11 +153,11 @@ fn start(args: &BenchArgs) -> Result<Target> {
         return Ok(Target::Other { url: url.clone(), pid: args.pid });
     }
     let folder = Folder::create(args.datadir.as_deref())?;
-    let node = Node::start(folder.path(), &args.node)?;
+    let node = child::start(folder.path(), &args.node)?;
     Ok(Target::Own { node, folder })
 }
 
-fn terms(client: &mut Client, args: &BenchArgs) -> Result<(Terms, u64)> {
+pub(super) fn terms(client: &mut Client, args: &BenchArgs) -> Result<(Terms, u64)> {
     let chain_id: U64 = client.call("eth_chainId", ())?;
     let fees = Fees::ask(client)?;
     let gas = CalldataGas::ask(client, SINK, SINK)?.limit(args.size_bytes());
@@ -175,16 +175,25 @@ fn terms(client: &mut Client, args: &BenchArgs) -> Result<(Terms, u64)> {
     Ok((terms, gas))
 }
 
-/// Submits until the deadline, then waits until all of it is in blocks.
-fn drive(load: &Load<'_>, senders: &mut [Sender], connections: usize, client: &mut Client) -> Result<()> {
-    let head: U64 = client.call("eth_blockNumber", ())?;
+/// Submits until the deadline, then waits until all of it is in the blocks of every node that is watched.
+pub(super) fn drive(
+    load: &Load<'_>,
+    senders: &mut [Sender],
+    connections: usize,
+    watched: &[&str],
+) -> Result<()> {
+    let heads = watched.iter().map(|url| Ok(Client::new(url)?.call::<U64>("eth_blockNumber", ())?.to()));
+    let heads: Vec<u64> = heads.collect::<Result<_>>()?;
     let share = senders.len().div_ceil(connections);
     thread::scope(|scope| {
-        let watcher = scope.spawn(|| {
-            let result = load::watch(load.url, head.to(), load.ledger);
-            load.ledger.stop();
-            result
+        let watchers = watched.iter().zip(heads).map(|(url, head)| {
+            scope.spawn(move || {
+                let result = load::watch(url, head, load.ledger);
+                load.ledger.stop();
+                result
+            })
         });
+        let watchers: Vec<_> = watchers.collect();
         let workers: Vec<_> = senders
             .chunks_mut(share)
             .map(|senders| {
@@ -203,8 +212,10 @@ fn drive(load: &Load<'_>, senders: &mut [Sender], connections: usize, client: &m
         }
         let complete = outcome.is_ok() && load.ledger.drained(DRAIN_PATIENCE);
         load.ledger.stop();
-        let watched = watcher.join().map_err(|_| eyre!("the watcher panicked"))?;
-        outcome.and(watched)?;
+        for watcher in watchers {
+            outcome = outcome.and(watcher.join().map_err(|_| eyre!("a watcher panicked"))?);
+        }
+        outcome?;
         let totals = load.ledger.totals();
         if !complete {
             bail!(
@@ -218,7 +229,7 @@ fn drive(load: &Load<'_>, senders: &mut [Sender], connections: usize, client: &m
 }
 
 /// Waits until the BlobArchive stage has reached the head; `None` on a node that has no `da` namespace.
-fn archived(client: &mut Client) -> Result<Option<Instant>> {
+pub(super) fn archived(client: &mut Client) -> Result<Option<Instant>> {
     let (mut moved, mut last) = (Instant::now(), None);
     loop {
         let Ok(status) = client.call::<Status>("da_status", ()) else { return Ok(None) };

@@ -3,13 +3,13 @@
 //! On a node of our own the sample's bodies and m random columns each are deleted from the database in between,
 //! so that every compared byte was reconstructed from k columns.
 
-use super::{child::Node, measure::Target, payload::Payload};
+use super::{child, measure::Target, payload::Payload};
 use crate::{client::Client, command::db::drop::drop_data};
 use alloy_primitives::{B256, Bytes};
 use eyre::{Result, bail, ensure, eyre};
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use weft_primitives::ColumnIndex;
 use weft_storage::{Store, StoreOptions};
 
@@ -48,21 +48,45 @@ pub fn check(target: Target, payload: &Payload, sample: &[(u64, B256)]) -> Resul
         }
     }
     let Target::Own { node, folder } = target else { return Ok(done) };
-    node.stop()?;
+    node.stop(|| false)?;
     if blobs.is_empty() {
         return Ok(done);
     }
     drop_sample(&folder.path().join("data"), &blobs)?;
-    let node = Node::start(folder.path(), &[])?;
-    let mut client = Client::new(&node.rpc)?;
+    let node = child::start(folder.path(), &[])?;
+    let mut client = Client::new(&node.banner().http)?;
     for (number, hash) in blobs {
         let expected = payload.calldata(number);
         let blob: Option<Bytes> = client.call("da_getBlob", (hash, json!({ "source": "shards" })))?;
         same(&blob.ok_or_else(|| eyre!("blob {hash} is gone"))?, &expected, hash, "reconstruction")?;
         done.reconstructed_bytes += expected.len();
     }
-    node.stop()?;
+    node.stop(|| false)?;
     Ok(done)
+}
+
+/// Compares the sample as this node gives it by `da_getBlob`; bytes that were compared. Where there is a node to ask for
+/// `places`, the one that is compared is told in which block each transaction is.
+pub fn compare_blobs(
+    client: &mut Client,
+    mut places: Option<&mut Client>,
+    payload: &Payload,
+    sample: &[(u64, B256)],
+) -> Result<usize> {
+    let mut bytes = 0;
+    for (number, hash) in sample {
+        let expected = payload.calldata(*number);
+        let blob: Option<Bytes> = match &mut places {
+            Some(places) => {
+                let receipt: Value = places.call("eth_getTransactionReceipt", (hash,))?;
+                client.call("da_getBlob", (hash, Value::Null, &receipt["blockNumber"]))?
+            }
+            None => client.call("da_getBlob", (hash,))?,
+        };
+        same(&blob.ok_or_else(|| eyre!("blob {hash} is not there"))?, &expected, *hash, "da_getBlob")?;
+        bytes += expected.len();
+    }
+    Ok(bytes)
 }
 
 fn same(actual: &[u8], expected: &[u8], hash: B256, source: &str) -> Result<()> {

@@ -3,6 +3,7 @@
 use eyre::Result;
 use std::path::Path;
 use weft_archive::BLOB_ARCHIVE;
+use weft_storage::DatabaseRole;
 
 /// Prints heights, stages and tables.
 pub fn run(folder: &Path) -> Result<()> {
@@ -15,7 +16,10 @@ pub fn run(folder: &Path) -> Result<()> {
     }
     let head = view.head()?;
     println!("head         {} {}", head.number, head.hash);
-    if let Some(base) = view.base()? {
+    if view.role()? == DatabaseRole::Da {
+        println!("role         da: headers, and columns from block {} on", view.columns_first()?);
+        println!("columns      {} bytes of cells", view.column_bytes()?);
+    } else if let Some(base) = view.base()? {
         println!("restored at  {} {}: state and history begin there, bodies above", base.number, base.hash);
     }
     let marks = [

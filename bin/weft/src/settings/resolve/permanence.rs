@@ -1,6 +1,8 @@
 //! The settings of Arweave and of checkpoints.
 
-use crate::settings::{ArAmount, Embedded, LOOPBACK_NAMESPACES, NodeArgs};
+use crate::settings::{
+    ArAmount, Embedded, LOOPBACK_NAMESPACES, NodeArgs, RoleName, defaults::CHECKPOINT_FULL_EVERY,
+};
 use eyre::{Context, Result, ensure};
 use std::{env, fs, num::NonZeroU64};
 use weft_archive::{Budget, checkpoint::LAYERS_MAX, permanence::CheckpointConfig};
@@ -11,7 +13,13 @@ use zeroize::Zeroizing;
 /// Where a passphrase may be given besides a file. Never a flag: those are in process lists.
 const PASSPHRASE_VARIABLE: &str = "WEFT_ARWEAVE_PASSPHRASE";
 
-/// Defaults that depend on what is given: with a gateway none is embedded, and without a wallet for it nothing is put there; what
+/// Block cache of a light node: it reads a header now and then.
+const LIGHT_CACHE_MIB: usize = 4;
+/// Peers of a light node, each with buffers of its own.
+const LIGHT_PEERS_MAX: u32 = 16;
+
+/// Defaults that depend on what is given: naming a peer turns the network on, as does a role that lives by it, and a light node is small and
+/// serves its own machine; with a gateway none is embedded, and without a wallet for it nothing is put there; what
 /// only the operator may ask for is not served on an open interface.
 pub fn fitted(defaults: NodeArgs, given: &NodeArgs) -> NodeArgs {
     let mut fitted = defaults;
@@ -22,6 +30,14 @@ pub fn fitted(defaults: NodeArgs, given: &NodeArgs) -> NodeArgs {
     }
     if (elsewhere || off) && given.arweave_wallet.is_none() {
         fitted.checkpoint_interval = Some(0);
+    }
+    if super::network::is_wanted(given) || given.role.is_some_and(|role| role != RoleName::Full) {
+        fitted.p2p = Some(true);
+    }
+    if given.role == Some(RoleName::Light) {
+        fitted.http = Some(true);
+        fitted.db_cache_size = Some(LIGHT_CACHE_MIB);
+        fitted.p2p_max_peers = Some(LIGHT_PEERS_MAX);
     }
     let http_open = given.http_addr.is_some_and(|address| !address.is_loopback());
     let ws_open = given.ws_addr.map_or(http_open, |address| !address.is_loopback());
@@ -81,7 +97,7 @@ pub fn permanence(settings: &NodeArgs) -> Result<PermanenceConfig> {
 }
 
 fn checkpoints(settings: &NodeArgs) -> Result<Option<CheckpointConfig>> {
-    let full_every = settings.checkpoint_full_every.unwrap_or(crate::settings::CHECKPOINT_FULL_EVERY);
+    let full_every = settings.checkpoint_full_every.unwrap_or(CHECKPOINT_FULL_EVERY);
     ensure!(full_every.get() <= LAYERS_MAX as u64, "--checkpoint.full-every is at most {LAYERS_MAX}");
     let interval = settings.checkpoint_interval.and_then(NonZeroU64::new);
     Ok(interval.map(|interval| CheckpointConfig { interval, full_every }))
