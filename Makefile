@@ -12,6 +12,9 @@ BLOCKS ?= 10000
 KILLS ?= 20
 # What `make bench` measures: seconds of load per payload size; a minute at full speed writes 50 GB
 DURATION ?= 20
+# What `make fuzz` runs, all targets where it is empty, and for how many seconds each
+TARGET ?=
+FUZZ_SECONDS ?= 60
 
 .PHONY: help
 help: ## This list
@@ -53,6 +56,15 @@ test-network: deps ## Sync BLOCKS blocks (10000) across KILLS SIGKILLs (20); pee
 	WEFT_SYNC_BLOCKS=$(BLOCKS) WEFT_SYNC_KILLS=$(KILLS) cargo test --release --locked -p weft --test network -- --nocapture
 	cargo test --release --locked -p weft --test links -- --nocapture
 
+.PHONY: fuzz
+fuzz: deps ## Fuzz what reads bytes of peers, FUZZ_SECONDS (60) per target, or one of them, e.g. TARGET=messages
+	@command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
+	@export RUSTC_BOOTSTRAP=1; \
+	for target in $(or $(TARGET),$$(cargo fuzz list --fuzz-dir fuzz)); do \
+		echo "cargo fuzz run $$target, $(FUZZ_SECONDS) s"; \
+		cargo fuzz run --fuzz-dir fuzz "$$target" -- -len_control=0 -max_total_time=$(FUZZ_SECONDS); \
+	done
+
 .PHONY: bench-network
 bench-network: deps ## Throughput of a node that seals and three that follow, then the same beside a peer that answers nothing
 	@cargo build --release --locked -p weft
@@ -70,6 +82,7 @@ bench: deps ## Throughput through the whole node at 1 MiB, 128 KiB, 10 KiB, 8 Mi
 .PHONY: lint
 lint: deps ## Formatting and clippy, warnings as errors
 	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
 .PHONY: docs

@@ -75,7 +75,7 @@ fn ours(metadata: &Metadata) -> Vec<&Package> {
 /// Rust files of the repository with their paths from its root.
 fn sources() -> Vec<(String, String)> {
     let mut found = Vec::new();
-    for top in ["bin", "chainspec", "crates", "benches", "tests"] {
+    for top in ["bin", "chainspec", "crates", "benches", "tests", "fuzz/src", "fuzz/fuzz_targets"] {
         walk(&root().join(top), &mut found);
     }
     found.sort();

@@ -59,9 +59,9 @@ pub(crate) enum Parcel<T> {
     In(T, usize),
 }
 
-/// What is answered.
+/// What a request is answered with.
 #[derive(Debug)]
-pub(crate) struct Answer<T>(pub(crate) Result<T, Refusal>);
+pub struct Answer<T>(pub Result<T, Refusal>);
 
 impl Refusal {
     fn code(self) -> u8 {

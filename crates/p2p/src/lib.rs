@@ -36,6 +36,7 @@ mod worker;
 
 pub use bodies::{BodyPart, BodyRequest};
 pub use cells::{CellsRequest, CellsResponse};
+pub use codec::Answer;
 pub use commitments::{BlockCommitment, CommitmentRequest};
 pub use config::{DEFAULT_PORT, Limits, NetworkConfig, Role};
 pub use error::{NetworkError, Refusal, RequestError};
