@@ -234,6 +234,8 @@ fn a_node_is_rebuilt_from_arweave_alone() {
     let facts = chain.facts(&node, block);
     assert!(weft_ok(["checkpoint", "list", "--rpc", &node.rpc]).contains("archived"));
     node.stop();
+    let kept = folder.path().join("kept");
+    weft_ok(["checkpoint", "export", text(&kept), "--quiet", "--datadir", text(&first)]);
 
     // Of all that there was, Arweave is left.
     let weave = folder.path().join("weave");
@@ -277,6 +279,16 @@ fn a_node_is_rebuilt_from_arweave_alone() {
     goes_on(&node, block);
     node.stop();
     assert!(weft_ok(["db", "--datadir", text(&second), "verify", "--quiet"]).contains("clean"));
+
+    // A database from a folder knows nothing of Arweave: the node reads back what is its wallet's there.
+    let third = folder.path().join("third");
+    weft_ok(["checkpoint", "import", text(&kept), "--quiet", "--datadir", text(&third)]);
+    let node = Node::start(&third, &arguments);
+    eventually("the index", || {
+        let known: Value = node.call("da_checkpoints", json!([{}]));
+        known.as_array()?.iter().any(|known| known["blockHash"] == trusted).then_some(())
+    });
+    node.stop();
 }
 
 #[test]

@@ -13,15 +13,17 @@ use std::{
     time::Duration,
 };
 use tokio::{
+    runtime::Handle,
     sync::{oneshot, watch},
     task::{JoinHandle, spawn_blocking},
+    time::sleep,
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 use weft_archive::{
     ArchiveSource, BlobPermanence, CheckpointStage, Clock, Gateways, ItemSigner, Ledger, LedgerArgs,
     LedgerConfig, Payment, Retriever, Weave,
-    permanence::{BlobArgs, CheckpointArgs},
+    permanence::{BlobArgs, CheckpointArgs, index_is_lost, rebuild},
 };
 use weft_arweave::{
     ClientConfig, Gateway, GatewayConfig, GatewayHandle, Wallet, Winston, client::Url, gateway::Mining,
@@ -39,6 +41,8 @@ const WALLET: &str = "wallet.json";
 const FETCHES: usize = 4;
 /// Blocks of the embedded gateway.
 const BLOCK_TIME: Duration = Duration::from_secs(1);
+/// First and longest pause before the index is asked for again.
+const INDEX_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// Confirmations after which the embedded gateway rests; more than the ledger waits for.
 const REST_AFTER: u64 = 16;
 /// What a wallet is given on the embedded gateway when it holds less than [`POOR`]: 1,000 AR, and 10.
@@ -141,9 +145,16 @@ impl Permanence {
                     gateway.mint(wallet.address(), GIFT).await.wrap_err("fund the wallet")?;
                 }
                 // It reads the disk.
-                spawn_blocking(move || opening.open(wallet)).await?
+                let (runtime, stop) = (Handle::current(), stop.clone());
+                spawn_blocking(move || {
+                    let found = stop.run_until_cancelled(opening.find_index(wallet.address()));
+                    runtime.block_on(found).ok_or_else(|| eyre!("the node stops"))?;
+                    opening.open(wallet)
+                })
+                .await?
             };
             match opened.await {
+                Err(_) if stop.is_cancelled() => {}
                 Ok(uploads) => {
                     info!(target: "weft::node", owner = %uploads.ledger.owner(), "uploads to Arweave begin");
                     state.send_replace(UploadState::Ready(uploads));
@@ -304,6 +315,34 @@ struct Opening {
 }
 
 impl Opening {
+    /// Reads the index of a restored database back where it is lost: the first checkpoint would pay for the whole state again
+    /// without it. Tried until a gateway answers.
+    async fn find_index(&self, owner: weft_arweave::Address) {
+        let mut pause = INDEX_PAUSES.0;
+        loop {
+            let found = async {
+                if !index_is_lost(&self.store)? {
+                    return Ok(None);
+                }
+                rebuild(&self.store, &*self.weave, owner, self.chain_id).await.map(Some)
+            };
+            match found.await {
+                Ok(None) => return,
+                Ok(Some(found)) => {
+                    let (checkpoints, blobs) = (found.checkpoints, found.blobs);
+                    info!(target: "weft::node", %owner, checkpoints, blobs, "index read back from Arweave");
+                    return;
+                }
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    warn!(target: "weft::node", error, "the index is not read back yet, nothing is uploaded before");
+                }
+            }
+            sleep(pause).await;
+            pause = INDEX_PAUSES.1.min(pause * 2);
+        }
+    }
+
     /// Ledger, then those who give it items. Blocks on the disk.
     fn open(self, wallet: Arc<Wallet>) -> Result<Uploads> {
         let Self { store, weave, folder, ledger, bundled, chain_id, checkpoints, head } = self;
