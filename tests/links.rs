@@ -16,6 +16,11 @@ use std::{path::Path, time::Duration};
 const CUT: Link = Link { delay: Duration::ZERO, loss_per_mille: 0, bytes_per_second: None, cut: true };
 const OPEN: Link = Link { delay: Duration::ZERO, loss_per_mille: 0, bytes_per_second: None, cut: false };
 
+/// `None`: this machine cannot, and it was said why.
+fn lan(count: usize) -> Option<Lan> {
+    Lan::new(count, 1).inspect_err(|missing| eprintln!("skipped: no links can be made here: {missing}")).ok()
+}
+
 /// A node that seals in the first namespace, followers in the others; each dials all before it.
 struct Net {
     lan: Lan,
@@ -27,13 +32,7 @@ struct Net {
 impl Net {
     /// `None`: this machine cannot, and it was said why.
     fn start(folder: &Path, count: usize) -> Option<Self> {
-        let lan = match Lan::new(count, 1) {
-            Ok(lan) => lan,
-            Err(missing) => {
-                eprintln!("skipped: no links can be made here: {missing}");
-                return None;
-            }
-        };
+        let lan = lan(count)?;
         let mut nodes: Vec<Node> = Vec::new();
         for (index, namespace) in lan.namespaces.iter().enumerate() {
             let peers: Vec<&str> = nodes.iter().map(|node| node.network.as_str()).collect();
@@ -98,6 +97,25 @@ fn a_node_that_was_cut_off_catches_up_when_the_link_is_back() {
     let last = net.publish(&noise(9, 300_000));
     net.follow(2);
     net.nodes[2].assert_blob(last, &noise(9, 300_000));
+}
+
+#[test]
+fn neighbours_find_each_other_by_multicast_dns() {
+    let folder = folder();
+    let Some(lan) = lan(2) else { return };
+    let launch = |index: usize, own: &[&str]| {
+        let namespace = &lan.namespaces[index];
+        let address = format!("--p2p.addr={}", namespace.address);
+        let common = ["--http.port=0", "--metrics=127.0.0.1:0", "--db.min-free=1", "--p2p.mdns", &address];
+        namespace.launch(&folder.path().join(format!("node-{index}")), &[own, &common].concat())
+    };
+    let sealer = launch(0, &["node", "--dev", "--p2p"]);
+    let sealers = format!("--p2p.sealers={}", sealer.peer_id());
+    // It is told whom to believe, and not where that is.
+    let follower = launch(1, &["node", "--http", &sealers]);
+    let hash = Account::open(&sealer, 0).publish(&sealer, noise(1, 50_000).into());
+    follower.follow_to(1);
+    follower.assert_blob(hash, &noise(1, 50_000));
 }
 
 #[test]

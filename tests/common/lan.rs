@@ -167,6 +167,7 @@ fn make_namespace(address: &str) -> Result<(File, File), String> {
     ip(&["link", "set", "lo", "up"])?;
     ip(&["link", "set", "lan0", "mtu", &mtu, "up"])?;
     ip(&["addr", "add", &subnet, "dev", "lan0"])?;
+    ip(&["route", "add", "224.0.0.0/4", "dev", "lan0"])?;
     Ok((handle, device))
 }
 
@@ -197,17 +198,21 @@ fn take_from(device: &File, from: usize, count: usize, state: &(Mutex<State>, Co
     let (mut device, mut packet) = (device, vec![0; MTU + 64]);
     while let Ok(length) = device.read(&mut packet) {
         let packet = &packet[..length];
-        // IPv4 to 10.77.0.x; the kernel's own IPv6 goes nowhere.
-        let to = match packet {
-            [first, ..] if first >> 4 == 4 && length >= 20 => usize::from(packet[19]).wrapping_sub(1),
-            _ => continue,
-        };
+        // IPv4; the kernel's own IPv6 goes nowhere.
+        if length < 20 || packet[0] >> 4 != 4 {
+            continue;
+        }
+        // To 10.77.0.x, or to a group and so to all others.
+        let is_group = (224..240).contains(&packet[16]);
+        let is_meant = |to: usize| if is_group { to != from } else { to + 1 == usize::from(packet[19]) };
         let mut locked = state.0.lock().unwrap_or_else(PoisonError::into_inner);
         if locked.closed {
             return;
         }
-        if to < count && locked.enqueue(from, to, packet) {
-            state.1.notify_all();
+        for to in (0..count).filter(|to| is_meant(*to)) {
+            if locked.enqueue(from, to, packet) {
+                state.1.notify_all();
+            }
         }
     }
 }

@@ -15,7 +15,6 @@ use crate::{
 use libp2p::{
     PeerId, identify, mdns, ping,
     request_response::{Event, InboundRequestId, Message, OutboundRequestId},
-    swarm::dial_opts::DialOpts,
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -264,8 +263,7 @@ impl Worker {
         for (peer, address) in found {
             let has_room = self.swarm.network_info().num_peers() < self.config.limits.peers_max as usize;
             if peer != self.local && has_room && !self.peers.contains(&peer) {
-                // Fails when it is being dialled already.
-                let _ = self.swarm.dial(DialOpts::peer_id(peer).addresses(vec![address]).build());
+                self.dial(peer, vec![address]);
             }
         }
     }

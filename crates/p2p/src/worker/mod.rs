@@ -313,6 +313,15 @@ impl Worker {
         self.disconnect(peer);
     }
 
+    /// From a port of its own: two nodes that dial each other at once, each from the port that it listens on, make one
+    /// connection with two dialers, who never come to terms.
+    fn dial(&mut self, peer: PeerId, addresses: Vec<libp2p::Multiaddr>) {
+        let options = DialOpts::peer_id(peer).addresses(addresses).allocate_new_port().build();
+        if let Err(error) = self.swarm.dial(options) {
+            tracing::debug!(target: "weft::p2p", %peer, %error, "cannot dial");
+        }
+    }
+
     fn on_tick(&mut self) {
         let now = self.now();
         for peer in self.scores.expire(now) {
@@ -332,10 +341,7 @@ impl Worker {
         }
         let alone = self.peers.up() == 0;
         for (peer, addresses) in self.redial.due(now, alone, &mut rand::rng()) {
-            let options = DialOpts::peer_id(peer).addresses(addresses).build();
-            if let Err(error) = self.swarm.dial(options) {
-                tracing::debug!(target: "weft::p2p", %peer, %error, "cannot dial");
-            }
+            self.dial(peer, addresses);
         }
         if now.saturating_sub(self.walked) >= WALK {
             self.walked = now;
