@@ -156,8 +156,13 @@ fn every_role_gives_every_blob_back_when_the_sealer_and_all_bodies_are_gone() {
     // What a full node has not given up is the newest block's.
     account.publish(&sealer, Bytes::new());
     let height = sealer.block_number();
-    for node in &nodes {
+    for (node, role) in nodes.iter().zip(roles) {
         node.follow_to(height);
+        if role == ["light"] {
+            // Sampling is all that it has done so far.
+            let bytes = node.peak_memory_bytes();
+            assert!(bytes < 100_000_000, "a light node took {bytes} bytes");
+        }
         for (hash, data) in &blobs {
             eventually("the blob", || node.try_call::<Option<Bytes>>("da_getBlob", json!([hash])).ok()?);
             node.assert_blob(*hash, data);

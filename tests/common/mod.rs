@@ -202,6 +202,14 @@ impl Node {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// The most that it had in memory at one time, program text included.
+    pub fn peak_memory_bytes(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("its status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+        kib << 10
+    }
+
     /// Calls a method; the error is the node's message, or the connection's.
     pub fn try_call<R: DeserializeOwned>(&self, method: &'static str, params: Value) -> Result<R, String> {
         self.client.try_call(method, params)

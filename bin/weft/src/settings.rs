@@ -354,7 +354,7 @@ pub struct NodeArgs {
     #[serde(rename = "txpool.admission-threads")]
     pub txpool_admission_threads: Option<usize>,
 
-    /// Block cache of the database in MiB
+    /// Block cache of the database in MiB; a light node takes 16 at most
     #[arg(long = "db.cache-size", env = "WEFT_DB_CACHE_SIZE", value_name = "MIB", help_heading = "Database")]
     #[serde(rename = "db.cache-size")]
     pub db_cache_size: Option<usize>,

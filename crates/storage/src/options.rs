@@ -10,7 +10,7 @@
 //! | block cache | `cache_bytes`, 128 MiB unless configured |
 //! | table readers | index and filter blocks are in the block cache |
 //!
-//! In all about 500 MiB when every table is at its limit at once.
+//! In all about 500 MiB when every table is at its limit at once; `memtable_bytes_max` bounds all memtables together.
 //!
 //! Two flush threads, so that a block does not wait for a flush of shards; two compaction threads.
 //! Nothing but receipts, bodies and change sets is compressed: calldata and hashes do not shrink.
@@ -33,8 +33,11 @@ const BLOB_FILE_BYTES: u64 = 256 << 20;
 const SYNC_STEP_BYTES: u64 = 4 << 20;
 
 /// Options of the whole database.
-pub(crate) fn database(open_files: i32, direct_io: bool) -> Options {
+pub(crate) fn database(open_files: i32, direct_io: bool, memtable_bytes_max: Option<usize>) -> Options {
     let mut options = Options::default();
+    if let Some(bytes) = memtable_bytes_max {
+        options.set_db_write_buffer_size(bytes);
+    }
     options.create_if_missing(true);
     options.create_missing_column_families(true);
     options.enable_statistics();

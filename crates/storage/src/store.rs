@@ -118,7 +118,8 @@ pub(crate) fn open_inner(
     let cache = Cache::new_lru_cache(options.cache_bytes);
     let tables =
         Table::ALL.map(|table| ColumnFamilyDescriptor::new(table.name(), options::table(table, &cache)));
-    let db_options = options::database(disk::open_files(), !options.read_only && disk::has_direct_io(path));
+    let direct_io = !options.read_only && disk::has_direct_io(path);
+    let db_options = options::database(disk::open_files(), direct_io, options.memtable_bytes_max);
     let db = if options.read_only {
         DB::open_cf_descriptors_read_only(&db_options, path, tables, false)
     } else {

@@ -108,6 +108,8 @@ pub struct StoreOptions {
     pub role: Option<DatabaseRole>,
     /// Block cache in bytes; holds index and filter blocks too.
     pub cache_bytes: usize,
+    /// Memtables of all tables together in bytes, beyond which the oldest is flushed; `None`: each table's own limits.
+    pub memtable_bytes_max: Option<usize>,
     /// Free disk space in bytes below which nothing is written, so that what was acknowledged can
     /// still be flushed and compacted.
     pub disk_reserve_bytes: u64,
@@ -121,6 +123,7 @@ impl Default for StoreOptions {
             read_only: false,
             role: Some(DatabaseRole::Full),
             cache_bytes: 128 << 20,
+            memtable_bytes_max: None,
             disk_reserve_bytes: 256 << 20,
             unlogged_bytes_min: 4 << 20,
         }

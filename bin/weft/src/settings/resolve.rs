@@ -26,6 +26,9 @@ use weft_rpc::RpcConfig;
 use weft_storage::StoreOptions;
 
 const MIB: usize = 1 << 20;
+/// Block cache and memtables of a light node at most, in bytes.
+const LIGHT_CACHE_BYTES_MAX: usize = 16 * MIB;
+const LIGHT_MEMTABLE_BYTES_MAX: usize = 16 * MIB;
 /// Accounts of the dev mnemonic that the node signs for.
 const DEV_ACCOUNTS: u32 = 10;
 
@@ -148,7 +151,10 @@ pub fn columns_config(settings: &NodeArgs) -> Result<Option<ColumnsConfig>> {
         rpc: rpc(settings, &chain.spec)?,
         metrics: settings.metrics,
         network,
-        store: store(settings),
+        store: match role {
+            RoleName::Light => light_store(settings),
+            RoleName::Da | RoleName::Full => store(settings),
+        },
         fetch: FetchLimits::default(),
         chain_name: chain.name,
         spec: chain.spec,
@@ -165,6 +171,13 @@ pub fn store(settings: &NodeArgs) -> StoreOptions {
             .map_or(defaults.disk_reserve_bytes, |mib| mib.saturating_mul(MIB as u64)),
         ..defaults
     }
+}
+
+/// Of a node that keeps headers only and is to stay small.
+fn light_store(settings: &NodeArgs) -> StoreOptions {
+    let base = store(settings);
+    let cache_bytes = base.cache_bytes.min(LIGHT_CACHE_BYTES_MAX);
+    StoreOptions { cache_bytes, memtable_bytes_max: Some(LIGHT_MEMTABLE_BYTES_MAX), ..base }
 }
 
 fn pool(settings: &NodeArgs) -> PoolConfig {
