@@ -128,8 +128,8 @@ impl fmt::Display for Report {
                 "persisted     {} (body and parity columns on disk)",
                 Maybe(self.persisted_mb_per_second, "MB/s")
             )?;
-            writeln!(f, "dispersed     n/a, no network yet")?;
-            writeln!(f, "checkpointed  n/a, no network yet")?;
+            writeln!(f, "dispersed     not measured here: --network does")?;
+            writeln!(f, "checkpointed  not measured here: cargo bench --bench checkpoint does")?;
         }
         writeln!(f, "transactions  {:.1} per second", self.included_tx_per_second)?;
         let (p50, p99) = (Maybe(self.latency_p50_ms, "ms"), Maybe(self.latency_p99_ms, "ms"));
