@@ -205,7 +205,7 @@ async fn a_block_is_accepted_exactly_when_every_sampled_column_is_served() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_thousand_blocks_as_many_pass_as_chance_has_it() {
     const BLOCKS: usize = 1000;
-    let config = SamplerConfig { patience: Duration::from_secs(1), blocks_ahead: 32, ..Default::default() };
+    let config = SamplerConfig { patience: Duration::from_secs(2), blocks_ahead: 64, ..Default::default() };
     let (sealer, handle, node) = pair_with(ColumnsWork::Light(config)).await;
     let mut blocks = Vec::new();
     for number in 0..BLOCKS {
@@ -213,7 +213,7 @@ async fn of_a_thousand_blocks_as_many_pass_as_chance_has_it() {
         let block = sealer.seal(&noise(4096, number as u64), withheld.clone(), false);
         blocks.push((announce(&handle, block).await, withheld));
         // Blocks that are 64 behind the head are not sampled any more.
-        if let Some((header, _)) = number.checked_sub(32).map(|before| &blocks[before]) {
+        if let Some((header, _)) = number.checked_sub(56).map(|before| &blocks[before]) {
             judged(&node, header).await;
         }
     }
