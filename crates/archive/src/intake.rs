@@ -32,6 +32,9 @@ pub struct IntakeConfig {
     pub custody: Vec<ColumnIndex>,
     /// Milliseconds after a header within which its columns come by themselves.
     pub patience_ms: u64,
+    /// Milliseconds more that they are given while gossip of an earlier block, or their own, still comes: who seals is behind
+    /// then, and whoever asks for what is on its way makes that worse.
+    pub behind_ms: u64,
     /// Milliseconds after which what was asked for is asked for again.
     pub retry_ms: u64,
     /// Bytes of memory of segments that wait for their header.
@@ -39,9 +42,9 @@ pub struct IntakeConfig {
 }
 
 impl IntakeConfig {
-    /// For these columns: 4 seconds, then every 10; 32 MiB of early segments.
+    /// For these columns: 4 seconds, 30 more while gossip is behind, then every 10; 32 MiB of early segments.
     pub fn new(custody: Vec<ColumnIndex>) -> Self {
-        Self { custody, patience_ms: 4_000, retry_ms: 10_000, early_bytes_max: 32 << 20 }
+        Self { custody, patience_ms: 4_000, behind_ms: 30_000, retry_ms: 10_000, early_bytes_max: 32 << 20 }
     }
 }
 
@@ -118,6 +121,8 @@ struct State {
     early: VecDeque<(B256, ProvenCells)>,
     early_bytes: usize,
     is_over: bool,
+    /// The block of the last good segment that came by gossip, and when.
+    heard: Option<(BlockNumber, u64)>,
 }
 
 /// A block with columns due.
@@ -164,6 +169,17 @@ impl ColumnIntake {
                 self.metrics.segments_bad.increment(1);
                 tracing::debug!(target: "weft::archive", column = %segment.column(), error = %bad, "bad segment");
             }
+        }
+        Ok(verdict)
+    }
+
+    /// As [`Self::take`], of a segment that came by gossip at `now_ms`.
+    pub fn hear(&self, segment: &ProvenCells, now_ms: u64) -> Result<Verdict, StorageError> {
+        let verdict = self.take(segment)?;
+        if matches!(verdict, Verdict::Accepted { .. })
+            && let Some(number) = self.store.view().block_number(segment.block_hash())?
+        {
+            self.state.lock().heard = Some((number, now_ms));
         }
         Ok(verdict)
     }
@@ -262,7 +278,9 @@ impl ColumnIntake {
             state
                 .watched
                 .iter()
-                .filter(|(_, watch)| watch.at_ms <= now_ms)
+                .filter(|(number, watch)| {
+                    watch.at_ms <= now_ms && !state.is_on_its_way(**number, watch, now_ms, &self.config)
+                })
                 .map(|(number, _)| *number)
                 .collect()
         };
@@ -333,6 +351,12 @@ impl ColumnIntake {
 }
 
 impl State {
+    /// Whether columns that were not asked for yet are to be expected by gossip, which comes block by block.
+    fn is_on_its_way(&self, number: BlockNumber, watch: &Watch, now_ms: u64, config: &IntakeConfig) -> bool {
+        let is_behind = |(block, at_ms)| block <= number && now_ms < at_ms + config.patience_ms;
+        watch.asked == 0 && now_ms < watch.at_ms + config.behind_ms && self.heard.is_some_and(is_behind)
+    }
+
     /// When there are too many, the oldest gives way of those that were asked for most: the database brings it back.
     fn watch(&mut self, number: BlockNumber, at_ms: u64) {
         self.watched.entry(number).or_insert(Watch { at_ms, asked: 0 });

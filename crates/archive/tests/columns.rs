@@ -244,6 +244,35 @@ fn what_does_not_come_is_asked_for_after_a_while_and_again() {
     assert_eq!(intake.due(104_001, 100).unwrap(), []);
 }
 
+#[test]
+fn what_gossip_is_about_to_bring_is_not_asked_for_yet() {
+    let chain = chain(&[&[3 * CHUNK], &[2 * CHUNK]]);
+    let folder = TempDir::new().unwrap();
+    let store = da_store(folder.path(), &chain.genesis, &[], &CUSTODY);
+    let intake = ColumnIntake::new(store.clone(), IntakeConfig::new(CUSTODY.to_vec()), 0).unwrap();
+    let headers: Vec<_> = chain.blocks.iter().map(|block| block.block.header.clone()).collect();
+    let geometry = weft_primitives::Geometry::DEV;
+    store.append_headers(&headers, weft_storage::Custody { geometry, columns: &CUSTODY }).unwrap();
+    intake.believe(&[headers[0].num_hash(), headers[1].num_hash()], 0).unwrap();
+    let asked = |now_ms| -> Vec<u64> {
+        let mut blocks: Vec<_> =
+            intake.due(now_ms, 100).unwrap().iter().map(|item| item.block.number).collect();
+        blocks.dedup();
+        blocks
+    };
+    // A piece of the first block comes late: it and the second are waited for, four seconds after each piece.
+    let pieces = chain.pieces(0);
+    assert!(matches!(intake.hear(&pieces[0], 3_000).unwrap(), Verdict::Accepted { .. }));
+    assert!(asked(6_999).is_empty());
+    // Of the second: the first one's turn is over, what it lacks is lost.
+    let later = chain.pieces(1);
+    assert!(matches!(intake.hear(&later[0], 6_999).unwrap(), Verdict::Accepted { .. }));
+    assert_eq!(asked(7_000), [1]);
+    assert!(matches!(intake.hear(&pieces[1], 34_000).unwrap(), Verdict::Accepted { .. }));
+    // No longer than thirty seconds, however slowly it comes.
+    assert_eq!(asked(34_000), [1, 2]);
+}
+
 /// Nobody has the columns of twelve hundred old blocks: all of them are asked for in turn, and a new one at its time.
 #[test]
 fn what_nobody_has_holds_up_nothing() {

@@ -271,7 +271,7 @@ impl Work {
     /// Takes a gossiped segment in and rules on it.
     fn take(&self, segment: Announced<ColumnSegment>) -> Result<(), StorageError> {
         let (segment, open) = segment.split();
-        match self.intake.take(&ProvenCells::from(segment)) {
+        match self.intake.hear(&ProvenCells::from(segment), self.now_ms()) {
             Ok(Verdict::Accepted { .. }) => open.accept(),
             Ok(Verdict::Duplicate | Verdict::Unneeded(_)) => open.ignore(),
             Ok(Verdict::Bad(bad)) => match bad {
