@@ -114,7 +114,7 @@ impl Network {
         }
         info!(target: "weft::node", id = %handle.local_peer_id(), listen = ?handle.listen_addresses(), "network started");
         let disperser = (seals && columns > 0)
-            .then(|| Disperser::spawn(store.clone(), parity, handle.clone(), columns, head.clone()));
+            .then(|| Disperser::spawn(store.clone(), parity, handle.clone(), columns, head));
         let keep = custody::columns_of(&handle.local_peer_id(), custody_count, columns);
         let columns = (columns > 0)
             .then(|| NetworkColumns::new(handle.clone(), Handle::current(), FetchLimits::default()));
@@ -123,7 +123,7 @@ impl Network {
             let window_blocks = window_blocks.get();
             let config =
                 RetentionConfig { window_blocks, input_bytes_min: RETENTION_INPUT_BYTES_MIN, policy, keep };
-            Retainer::spawn(store.clone(), columns, config, head)
+            Retainer::spawn(store.clone(), columns, config)
         });
         Ok(Self(Some(Running { handle, publisher, relay, follower, columns, disperser, retainer })))
     }

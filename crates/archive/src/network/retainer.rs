@@ -11,14 +11,14 @@ use crate::{
 };
 use alloy_primitives::Bytes;
 use std::{sync::Arc, time::Duration};
-use tokio::{sync::watch, task::spawn_blocking, time};
+use tokio::{task::spawn_blocking, time::sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 use weft_p2p::{Offence, PeerId, Role};
 use weft_primitives::BlockNumHash;
 use weft_storage::Store;
 
-/// Longest wait before the next step, when the last one left something to be done or nothing new is heard of.
+/// Before the next step, when this one had nothing to do or had to leave it.
 const PAUSE: Duration = Duration::from_secs(5);
 /// Steps in a row that wait for peers before it is said, and said again.
 const QUIET_STEPS: u32 = 12;
@@ -29,17 +29,10 @@ pub struct Retainer(Task);
 
 impl Retainer {
     /// Starts. To be called within a tokio runtime.
-    pub fn spawn(
-        store: Store,
-        columns: NetworkColumns,
-        config: RetentionConfig,
-        head: watch::Receiver<BlockNumHash>,
-    ) -> Self {
+    pub fn spawn(store: Store, columns: NetworkColumns, config: RetentionConfig) -> Self {
         let stop = CancellationToken::new();
         let retention = Arc::new(Retention::new(store, Arc::new(columns), config));
-        Self(Task::spawn(RETENTION.0, stop.clone(), async move {
-            stop.run_until_cancelled(run(retention, head)).await;
-        }))
+        Self(Task::spawn(RETENTION.0, stop.clone(), run(retention, stop)))
     }
 
     /// Has it end after the step under way.
@@ -48,9 +41,9 @@ impl Retainer {
     }
 }
 
-async fn run(retention: Arc<Retention>, mut head: watch::Receiver<BlockNumHash>) {
+async fn run(retention: Arc<Retention>, stop: CancellationToken) {
     let mut waited = 0;
-    loop {
+    while !stop.is_cancelled() {
         let step = {
             let retention = Arc::clone(&retention);
             spawn_blocking(move || retention.step()).await
@@ -60,16 +53,10 @@ async fn run(retention: Arc<Retention>, mut head: watch::Receiver<BlockNumHash>)
                 waited = 0;
                 continue;
             }
-            Ok(Ok(RetentionStep::Idle)) => {
-                waited = 0;
-                // Whichever comes first; a head that nobody tells of any more is the node's end.
-                if let Ok(Err(_)) = time::timeout(PAUSE, head.changed()).await {
-                    return;
-                }
-                continue;
-            }
+            Ok(Ok(RetentionStep::Idle)) => waited = 0,
             Ok(Ok(RetentionStep::Waiting { block, shortfall })) => {
-                if waited % QUIET_STEPS == 0 {
+                // Peers that are not asked any more prove nothing.
+                if waited % QUIET_STEPS == 0 && !stop.is_cancelled() {
                     warn!(target: "weft::archive", number = block, %shortfall, "bodies stay: too few peers keep their columns");
                 }
                 waited += 1;
@@ -80,7 +67,7 @@ async fn run(retention: Arc<Retention>, mut head: watch::Receiver<BlockNumHash>)
                 return;
             }
         }
-        time::sleep(PAUSE).await;
+        let _ = stop.run_until_cancelled(sleep(PAUSE)).await;
     }
 }
 
