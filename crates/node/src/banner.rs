@@ -7,6 +7,7 @@ use crate::PermanenceConfig;
 use std::{fmt, net::SocketAddr, path::Path};
 use weft_consensus::SealMode;
 use weft_primitives::BlockNumHash;
+use weft_rpc::RpcConfig;
 
 /// The mnemonic of the ten funded accounts of the dev chain. Everybody knows it.
 pub const DEV_MNEMONIC: &str = "test test test test test test test test test test test junk";
@@ -19,10 +20,7 @@ pub(crate) struct Banner<'a> {
     pub(crate) chain_name: &'a str,
     pub(crate) chain_id: u64,
     pub(crate) head: BlockNumHash,
-    pub(crate) datadir: &'a Path,
-    pub(crate) http: Option<SocketAddr>,
-    pub(crate) websocket: Option<SocketAddr>,
-    pub(crate) metrics: Option<SocketAddr>,
+    pub(crate) places: Places<'a>,
     pub(crate) arweave: Arweave<'a>,
     /// Where peers find this node.
     pub(crate) network: Option<String>,
@@ -31,13 +29,45 @@ pub(crate) struct Banner<'a> {
     pub(crate) dev_accounts: bool,
 }
 
+/// Where the data are and what is served: the lines of every role.
+pub(crate) struct Places<'a> {
+    datadir: &'a Path,
+    http: Option<SocketAddr>,
+    websocket: Option<SocketAddr>,
+    metrics: Option<SocketAddr>,
+}
+
+impl<'a> Places<'a> {
+    /// With the servers' addresses in the order of their configurations.
+    pub(crate) fn new(
+        datadir: &'a Path,
+        configs: &[RpcConfig],
+        servers: &[SocketAddr],
+        metrics: Option<SocketAddr>,
+    ) -> Self {
+        let server = |wanted: fn(&RpcConfig) -> bool| {
+            configs.iter().zip(servers).find(|(config, _)| wanted(config)).map(|(_, address)| *address)
+        };
+        Self {
+            datadir,
+            http: server(|config| config.http),
+            websocket: server(|config| config.websocket),
+            metrics,
+        }
+    }
+}
+
+impl fmt::Display for Places<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "  data       {}", self.datadir.display())?;
+        writeln!(f, "  http       {}", At("http", self.http, "", "--http"))?;
+        writeln!(f, "  websocket  {}", At("ws", self.websocket, "", "--ws"))?;
+        writeln!(f, "  metrics    {}", At("http", self.metrics, "/metrics", "--metrics"))
+    }
+}
+
 /// An address, or how to get one.
-pub(crate) struct At(
-    pub(crate) &'static str,
-    pub(crate) Option<SocketAddr>,
-    pub(crate) &'static str,
-    pub(crate) &'static str,
-);
+struct At(&'static str, Option<SocketAddr>, &'static str, &'static str);
 
 impl fmt::Display for At {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -80,10 +110,7 @@ impl fmt::Display for Banner<'_> {
             head.number,
             head.hash
         )?;
-        writeln!(f, "  data       {}", self.datadir.display())?;
-        writeln!(f, "  http       {}", At("http", self.http, "", "--http"))?;
-        writeln!(f, "  websocket  {}", At("ws", self.websocket, "", "--ws"))?;
-        writeln!(f, "  metrics    {}", At("http", self.metrics, "/metrics", "--metrics"))?;
+        write!(f, "{}", self.places)?;
         writeln!(f, "  arweave    {}", self.arweave)?;
         match &self.network {
             Some(address) => writeln!(f, "  network    {address}")?,
@@ -98,7 +125,7 @@ impl fmt::Display for Banner<'_> {
             writeln!(f, "  accounts   10 with 1000000 ether each, of the mnemonic \"{DEV_MNEMONIC}\"")?;
             writeln!(f, "  key        {DEV_KEY} of {DEV_ACCOUNT}")?;
         }
-        if let Some(http) = self.http {
+        if let Some(http) = self.places.http {
             writeln!(f, "  try        cast block latest --rpc-url http://{http}")?;
             writeln!(f, "             weft blob put README.md --rpc http://{http}")?;
         }
@@ -118,10 +145,7 @@ mod tests {
             chain_name: "dev",
             chain_id: 1337,
             head: BlockNumHash::default(),
-            datadir: Path::new("/data"),
-            http: address,
-            websocket: address,
-            metrics: None,
+            places: Places { datadir: Path::new("/data"), http: address, websocket: address, metrics: None },
             arweave: Arweave { embedded: Some("http://127.0.0.1:1984".to_owned()), config: &permanence },
             network: None,
             sealing: Some(SealMode::Instant),

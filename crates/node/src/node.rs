@@ -3,14 +3,14 @@
 use crate::{
     NodeConfig, Recorder,
     backlog::watch_backlog,
-    banner::{Arweave, Banner},
+    banner::{Arweave, Banner, Places},
     follow::follow,
     monitoring::{Monitoring, MonitoringArgs},
     network::{Network, NetworkArgs},
     permanence::{Permanence, PermanenceArgs},
 };
 use eyre::{Context, Result};
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -108,22 +108,12 @@ impl Node {
 
     /// The lines that introduce the node to a person.
     pub fn banner(&self) -> String {
-        let server = |wanted: fn(&weft_rpc::RpcConfig) -> bool| -> Option<SocketAddr> {
-            self.config
-                .rpc
-                .iter()
-                .zip(&self.rpc)
-                .find(|(config, _)| wanted(config))
-                .map(|(_, server)| server.address())
-        };
+        let servers: Vec<_> = self.rpc.iter().map(RpcServer::address).collect();
         Banner {
             chain_name: &self.config.chain_name,
             chain_id: self.config.spec.chain_id(),
             head: self.engine.head(),
-            datadir: &self.config.datadir,
-            http: server(|config| config.http),
-            websocket: server(|config| config.websocket),
-            metrics: self.monitoring.address(),
+            places: Places::new(&self.config.datadir, &self.config.rpc, &servers, self.monitoring.address()),
             arweave: Arweave { embedded: self.permanence.embedded(), config: &self.config.permanence },
             network: self.network.address(),
             sealing: self.config.sealer.as_ref().map(|sealer| sealer.mode),

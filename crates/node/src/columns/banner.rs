@@ -1,7 +1,7 @@
 //! The first lines on standard output of a node without execution; as those of a full node, each begins with a word.
 
-use crate::banner::At;
-use std::{fmt, net::SocketAddr, path::Path};
+use crate::banner::Places;
+use std::fmt;
 use weft_p2p::{NetworkHandle, Role};
 use weft_primitives::{BlockNumHash, ColumnIndex};
 
@@ -11,10 +11,7 @@ pub(super) struct Banner<'a> {
     pub(super) chain_name: &'a str,
     pub(super) chain_id: u64,
     pub(super) head: BlockNumHash,
-    pub(super) datadir: &'a Path,
-    pub(super) http: Option<SocketAddr>,
-    pub(super) websocket: Option<SocketAddr>,
-    pub(super) metrics: Option<SocketAddr>,
+    pub(super) places: Places<'a>,
     pub(super) network: &'a NetworkHandle,
     pub(super) custody: &'a [ColumnIndex],
     /// Of a node that samples.
@@ -31,10 +28,7 @@ impl fmt::Display for Banner<'_> {
             head.number,
             head.hash
         )?;
-        writeln!(f, "  data       {}", self.datadir.display())?;
-        writeln!(f, "  http       {}", At("http", self.http, "", "--http"))?;
-        writeln!(f, "  websocket  {}", At("ws", self.websocket, "", "--ws"))?;
-        writeln!(f, "  metrics    {}", At("http", self.metrics, "/metrics", "--metrics"))?;
+        write!(f, "{}", self.places)?;
         let id = self.network.local_peer_id();
         match self.network.listen_addresses().first() {
             Some(address) => writeln!(f, "  network    {address}/p2p/{id}")?,

@@ -9,6 +9,7 @@ mod serve;
 
 use crate::{
     Recorder,
+    banner::Places,
     config::DB_FOLDER,
     monitoring::{Monitoring, MonitoringArgs},
     network::Progress,
@@ -158,19 +159,17 @@ impl ColumnsNode {
     /// The lines that introduce the node to a person.
     pub fn banner(&self) -> String {
         let head = *self.headers.head().borrow();
-        let rpc = self.config.rpc.iter().zip(&self.rpc);
-        let server = |wanted: fn(&RpcConfig) -> bool| {
-            rpc.clone().find(|(config, _)| wanted(config)).map(|(_, server)| server.address())
-        };
         Banner {
             role: self.config.work.role(),
             chain_name: &self.config.chain_name,
             chain_id: self.config.spec.chain_id(),
             head,
-            datadir: &self.config.datadir,
-            http: server(|config| config.http),
-            websocket: server(|config| config.websocket),
-            metrics: self.monitoring.address(),
+            places: Places::new(
+                &self.config.datadir,
+                &self.config.rpc,
+                &self.rpc_addresses(),
+                self.monitoring.address(),
+            ),
             network: &self.network,
             custody: &self.custody,
             samples: match &self.config.work {
