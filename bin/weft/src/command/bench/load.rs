@@ -3,6 +3,7 @@
 //! Memory: one request body per worker (twice the calldata, as hex), the payload's shared buffer, and the ledger.
 
 use super::{
+    BenchArgs,
     ledger::Ledger,
     payload::Payload,
     wire::{Draft, Sender, Signed, Terms, sign_many},
@@ -50,6 +51,34 @@ pub struct Load<'a> {
     pub refused: AtomicU64,
     /// `None`: as fast as the node takes it.
     pub pace: Option<Pace>,
+}
+
+impl<'a> Load<'a> {
+    /// What the arguments ask for, from `begun` on.
+    pub fn new(
+        args: &BenchArgs,
+        url: &'a str,
+        (terms, gas): (Terms, u64),
+        payload: &'a Payload,
+        ledger: &'a Ledger,
+        sample: &'a Sample,
+        begun: Instant,
+    ) -> Self {
+        Self {
+            url,
+            terms,
+            gas,
+            payload,
+            size: args.size_bytes(),
+            batch: args.batch_size(),
+            ledger,
+            deadline: begun + args.duration.0,
+            sample,
+            next: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            pace: args.rate.map(|rate| Pace::new(rate.0)),
+        }
+    }
 }
 
 /// A uniform sample of submitted transactions, for the read-back.

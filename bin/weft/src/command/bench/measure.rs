@@ -3,7 +3,7 @@
 use super::{
     BenchArgs, child,
     ledger::Ledger,
-    load::{self, Load, Pace, SINK, Sample},
+    load::{self, Load, SINK, Sample},
     parts::Snapshot,
     payload::Payload,
     process, readback,
@@ -25,7 +25,7 @@ use serde_json::Value;
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::Ordering,
     thread,
     time::{Duration, Instant},
 };
@@ -108,35 +108,27 @@ impl Drop for Folder {
     }
 }
 
+/// The accounts that submit, with enough of the dev accounts' ether.
+pub(super) fn funded(client: &mut Client, args: &BenchArgs, seed: u64) -> Result<Vec<Sender>> {
+    let senders: Vec<Sender> = (0..args.sender_count()).map(|index| Sender::derived(seed, index)).collect();
+    let addresses: Vec<_> = senders.iter().map(|sender| sender.address).collect();
+    fund::fund(client, &addresses).wrap_err("funding the senders")?;
+    Ok(senders)
+}
+
 /// Measures; fails when a transaction is lost or a byte differs.
 pub(super) fn run(args: &BenchArgs) -> Result<Report> {
     let seed = args.seed.unwrap_or_else(rand::random);
     let target = start(args)?;
     let mut client = Client::new(target.url())?;
     let payload = Payload::new(seed, args.size_bytes());
-    let (terms, gas) = terms(&mut client, args)?;
-    let mut senders: Vec<Sender> =
-        (0..args.sender_count()).map(|index| Sender::derived(seed, index)).collect();
-    let addresses: Vec<_> = senders.iter().map(|sender| sender.address).collect();
-    fund::fund(&mut client, &addresses).wrap_err("funding the senders")?;
+    let terms = terms(&mut client, args)?;
+    let mut senders = funded(&mut client, args, seed)?;
 
     let ledger = Ledger::new(args.in_flight.0, IN_FLIGHT_COUNT_MAX, 1);
     let sample = Sample::new(args.sample);
     let before = Clock::read(&target)?;
-    let load = Load {
-        url: target.url(),
-        terms,
-        gas,
-        payload: &payload,
-        size: args.size_bytes(),
-        batch: args.batch_size(),
-        ledger: &ledger,
-        deadline: before.at + args.duration.0,
-        sample: &sample,
-        next: AtomicU64::new(0),
-        refused: AtomicU64::new(0),
-        pace: args.rate.map(|rate| Pace::new(rate.0)),
-    };
+    let load = Load::new(args, target.url(), terms, &payload, &ledger, &sample, before.at);
     let persisted_at = drive(&load, &mut senders, usize::from(args.connections), &[target.url()])
         .and_then(|()| archived(&mut client))
         .map_err(|error| target.explain(error))?;

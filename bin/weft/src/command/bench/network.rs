@@ -11,20 +11,16 @@ mod traffic;
 use super::{
     BenchArgs,
     ledger::Ledger,
-    load::{Load, Pace, Sample},
-    measure::{Folder, IN_FLIGHT_COUNT_MAX, archived, drive, terms},
+    load::{Load, Sample},
+    measure::{Folder, IN_FLIGHT_COUNT_MAX, archived, drive, funded, terms},
     payload::Payload,
     process, readback,
-    wire::Sender,
 };
 use crate::{
     client::Client,
-    command::{
-        devnet::{
-            fleet::{Fleet, Running},
-            plan::{Kind, Plan, Shape},
-        },
-        fund,
+    command::devnet::{
+        fleet::{Fleet, Running},
+        plan::{Kind, Plan, Shape},
     },
 };
 use alloy_primitives::U64;
@@ -32,7 +28,7 @@ use eyre::{Result, WrapErr, bail, eyre};
 use report::{MemberReport, NetworkReport, Span};
 use serde::Deserialize;
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::Ordering,
     thread,
     time::{Duration, Instant},
 };
@@ -103,11 +99,8 @@ fn measure(args: &BenchArgs, fleet: &mut Fleet) -> Result<NetworkReport> {
 
     let mut client = Client::new(&sealer)?;
     let payload = Payload::new(seed, args.size_bytes());
-    let (terms, gas) = terms(&mut client, args)?;
-    let mut senders: Vec<Sender> =
-        (0..args.sender_count()).map(|index| Sender::derived(seed, index)).collect();
-    let addresses: Vec<_> = senders.iter().map(|sender| sender.address).collect();
-    fund::fund(&mut client, &addresses).wrap_err("funding the senders")?;
+    let terms = terms(&mut client, args)?;
+    let mut senders = funded(&mut client, args, seed)?;
     if let Some(running) = silent.and_then(|index| fleet.running_mut().get_mut(index)) {
         // From now on it answers nothing: its connections stay open, and nobody reads them.
         running.child.signal(libc::SIGSTOP)?;
@@ -117,20 +110,7 @@ fn measure(args: &BenchArgs, fleet: &mut Fleet) -> Result<NetworkReport> {
     let ledger = Ledger::new(args.in_flight.0, IN_FLIGHT_COUNT_MAX, executing.len());
     let sample = Sample::new(args.sample);
     let before = Clock::read(fleet, &counted)?;
-    let load = Load {
-        url: &sealer,
-        terms,
-        gas,
-        payload: &payload,
-        size: args.size_bytes(),
-        batch: args.batch_size(),
-        ledger: &ledger,
-        deadline: before.at + args.duration.0,
-        sample: &sample,
-        next: AtomicU64::new(0),
-        refused: AtomicU64::new(0),
-        pace: args.rate.map(|rate| Pace::new(rate.0)),
-    };
+    let load = Load::new(args, &sealer, terms, &payload, &ledger, &sample, before.at);
     let watched: Vec<&str> = executing.iter().map(|node| node.url.as_str()).collect();
     drive(&load, &mut senders, usize::from(args.connections), &watched)?;
     let mut span = Span { begun: before.at, persisted_at: None, custody_at: None };
